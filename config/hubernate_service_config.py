@@ -1,0 +1,21 @@
+"""The platform service's configuration: all from the state folder. Own settings: `service.py` there; they win."""
+
+import os
+from pathlib import Path
+
+from hubernate_core.platform_file import Platform
+
+c = get_config()  # noqa: F821  # given by traitlets
+state = Path(os.environ["HUBERNATE_STATE"])
+platform = Platform.model_validate_json((state / "platform.json").read_text())
+
+c.HubernateService.state_dir = str(state)
+c.HubernateService.ip = platform.bridge_address
+c.HubernateService.port = platform.ports.service
+c.HubernateService.hub_api_url = f"http://{platform.bridge_address}:{platform.ports.hub}/hub/api"
+c.HubernateService.registry = platform.registry
+c.HubernateService.instance = platform.instance
+c.HubernateService.node = platform.node
+
+if (state / "service.py").exists():
+    load_subconfig(str(state / "service.py"))  # noqa: F821  # given by traitlets

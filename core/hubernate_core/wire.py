@@ -1,0 +1,199 @@
+"""The shapes that cross HTTP between our own processes. One definition, used by both ends.
+
+agent    → POST /api/v1/agent/poll                          Poll     → Orders      (long poll)
+agent    → POST /api/v1/agent/operations/{id}/report        Report   → Answer
+spawner  → POST /api/v1/hub/servers/start                   StartRequest → Ticket
+spawner  → POST /api/v1/hub/servers/{id}/started            Started  → Server
+spawner  → POST /api/v1/hub/servers/{id}/ready              Generation → Server
+spawner  → POST /api/v1/hub/servers/{id}/abandoned          Abandoned → Server
+spawner  → POST /api/v1/hub/servers/{id}/stop               StopRequest → Operation
+spawner  → GET  /api/v1/hub/operations/{id}?wait_s&after    → Operation   (long poll)
+spawner  → GET  /api/v1/hub/users/{user}/start-options?server_name=&groups=…  → StartOptions
+gate     → POST /api/v1/gate/activity                       GateActivity → 204
+"""
+
+from datetime import datetime
+from enum import StrEnum
+
+from pydantic import BaseModel, ConfigDict, Field
+
+from .checkpoint import Checkpoint, Entry, Layer
+from .names import OperationId, OwnerId, ServerId, TenantId
+from .operation import Kind, Operation, Progress, Step, Trigger
+from .server import Start, StartChoice
+
+
+class _Wire(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+
+class Seen(_Wire):
+    """One of our notebook containers as the agent sees it on its node."""
+
+    server_id: ServerId
+    generation: int
+    container_id: str
+    running: bool
+    paused: bool = False
+    exit_code: int | None = None
+    oom_killed: bool = False
+    cpu_seconds: float | None = Field(None, description="CPU time used since its start")
+
+
+class Poll(_Wire):
+    """An agent asks for work and says what is on its node."""
+
+    node: str
+    version: str
+    wait_s: float = Field(20, ge=0, le=60)
+    containers: tuple[Seen, ...] = ()
+    busy_with: tuple[OperationId, ...] = Field((), description="operations it is already at")
+    local_checkpoints: tuple[str, ...] = Field((), description="repository@digest of saved images ready here")
+    forgotten: tuple[str, ...] = Field((), description="repository@digest whose manifests it deleted")
+
+
+class Order(_Wire):
+    """One operation for this node, with all that the agent needs and nothing more."""
+
+    operation_id: OperationId
+    server_id: ServerId
+    generation: int
+    tenant_id: TenantId
+    owner_id: OwnerId
+    kind: Kind
+    trigger: Trigger
+    step: Step = Field(description="where the row stands: continue from here")
+    container_id: str
+    gate_container_id: str
+    repository: str = Field(description="where to push")
+    base_repository: str = Field(description="where the base image's blobs can be mounted from")
+    base_digest: str = Field(description="manifest digest of the profile's image")
+    parent_digest: str = Field(description="manifest digest of the container's image; base_digest if clean")
+    parent_layers: tuple[Layer, ...] = Field((), description="our layers in the parent image, oldest first")
+    labels: dict[str, str] = Field({}, description="labels for the image, all under our prefix")
+    max_bytes: int = Field(description="refuse a change larger than this, uncompressed bytes")
+
+
+class Orders(_Wire):
+    """The answer to a poll."""
+
+    orders: tuple[Order, ...] = ()
+    prefetch: tuple[str, ...] = Field((), description="repository@digest to make ready, most wanted first")
+    forget: tuple[str, ...] = Field((), description="repository@digest whose manifests to delete")
+
+
+class SavedImage(_Wire):
+    """What an agent pushed and read back."""
+
+    digest: str
+    layers: tuple[Layer, ...] = Field(description="our layers above the base, oldest first")
+    size: int = Field(description="compressed bytes of our layers")
+    changed_bytes: int
+    changed_files: int
+    largest: tuple[Entry, ...] = Field((), max_length=20)
+    notes: tuple[str, ...] = Field((), max_length=50)
+    frozen_s: float = Field(0, ge=0, description="seconds the container stood still")
+
+
+class Report(_Wire):
+    """What an agent did. `generation` fences: an older one is refused with 409."""
+
+    node: str
+    generation: int
+    step: Step
+    progress: Progress = Progress()
+    saved: SavedImage | None = Field(None, description="with `verified`")
+    reason: str = Field("", max_length=1000, description="with `failed`: what happened, what is safe, what to do")
+    kept: bool = Field(False, description="with `released`: the server goes on")
+
+
+class Directive(StrEnum):
+    """What the agent does next."""
+
+    CONTINUE = "continue"
+    RELEASE = "release"  # recorded: stop the container, save its last changes, remove it
+    KEEP = "keep"  # recorded: leave the server running
+    ABORT = "abort"  # the row is finished or newer: thaw, touch nothing, forget it
+
+
+class Answer(_Wire):
+    """The answer to a report."""
+
+    step: Step
+    directive: Directive
+
+
+class StartRequest(_Wire):
+    """A spawner is about to start `user`'s server. `groups` are the hub's, for the tenant check."""
+
+    user: str
+    server_name: str
+    groups: tuple[str, ...]
+    choice: StartChoice
+
+
+class ProfileCard(_Wire):
+    """One profile as the start form shows it."""
+
+    name: str
+    title: str
+    description: str = ""
+    cpu: int = Field(description="thousandths of a core")
+    memory: int = Field(description="bytes")
+
+
+class TenantOptions(_Wire):
+    """What a person may start as a member of one tenant."""
+
+    name: str
+    title: str = ""
+    profiles: tuple[ProfileCard, ...]
+    checkpoints: tuple[Checkpoint, ...] = Field((), description="of this server name in this tenant, newest first")
+
+
+class StartOptions(_Wire):
+    """All that the start form needs. `groups` (repeated in the query) are the hub's, for the tenant check."""
+
+    tenants: tuple[TenantOptions, ...] = Field((), description="the person's tenants; none: nothing may be started")
+    default: StartChoice = Field(StartChoice(start=Start.CONTINUE), description="preselected")
+    operation: Operation | None = Field(None, description="an open operation of this server: a start waits for it")
+
+
+class Started(_Wire):
+    """The containers of a start exist."""
+
+    generation: int
+    node: str
+    container_id: str
+    gate_container_id: str
+
+
+class Generation(_Wire):
+    """Names the start that is meant."""
+
+    generation: int
+
+
+class Abandoned(_Wire):
+    """A start failed before `ready`; its containers are removed."""
+
+    generation: int
+    image_missing: bool = Field(False, description="the registry does not have the ticket's image: mark it unusable")
+    reason: str = Field("", max_length=1000, description="what the person was told")
+
+
+class StopRequest(_Wire):
+    """The hub wants the server stopped."""
+
+    generation: int
+    trigger: Trigger = Trigger.USER
+
+
+class GateActivity(_Wire):
+    """What a gate saw since its last report; ages in seconds, so that no clock is compared with another (F40)."""
+
+    generation: int
+    person_age_s: float | None = Field(None, ge=0, description="since the last request that a person caused")
+    kernels_busy: int = Field(0, ge=0)
+    terminals_busy: int = Field(0, ge=0, description="terminals with a child process")
+    seen_at: datetime | None = None

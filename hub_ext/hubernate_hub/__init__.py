@@ -1,0 +1,1 @@
+"""The platform service: operations, checkpoints, culling and pages, as a JupyterHub service."""

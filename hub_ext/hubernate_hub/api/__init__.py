@@ -1,0 +1,1 @@
+"""HTTP: who asks, what they may, one shape of error."""

@@ -1,0 +1,105 @@
+"""For the hub's spawner: ``/api/v1/hub``."""
+
+from datetime import datetime
+from typing import Annotated
+
+from fastapi import APIRouter, Depends, Query
+
+from hubernate_core.errors import InvalidInput
+from hubernate_core.names import OperationId, ServerId, check_id
+from hubernate_core.operation import Operation
+from hubernate_core.server import Server, Ticket
+from hubernate_core.wire import Abandoned, Generation, Started, StartOptions, StartRequest, StopRequest
+
+from ..context import Work
+from ..services import lifecycle, options, starting, views
+from ..store.servers import ServerRow
+from .auth import ContextOf, require_spawner
+from .body import reads, takes
+from .waiting import changed_operation
+
+router = APIRouter(prefix="/api/v1/hub", tags=["hub"], dependencies=[Depends(require_spawner)])
+_WAIT_MAX_S = 60
+
+
+@router.post("/servers/start", openapi_extra=takes(StartRequest))
+async def start(context: ContextOf, body: Annotated[StartRequest, Depends(reads(StartRequest))]) -> Ticket:
+    """A ticket for one start; see `Ticket.adopt` and `Ticket.wait_for`."""
+    ticket = await context.write(starting.start, body)
+    context.bell.ring(f"server:{ticket.server_id}", f"node:{context.settings.node}")
+    return ticket
+
+
+@router.post("/servers/{server}/started", openapi_extra=takes(Started))
+async def started(context: ContextOf, server: str, body: Annotated[Started, Depends(reads(Started))]) -> Server:
+    """The containers of a start exist."""
+
+    def use(work: Work) -> Server:
+        return _shown(work, lifecycle.started(work, _server_id(server), body))
+
+    return await _rung(context, server, await context.write(use))
+
+
+@router.post("/servers/{server}/ready", openapi_extra=takes(Generation))
+async def ready(context: ContextOf, server: str, body: Annotated[Generation, Depends(reads(Generation))]) -> Server:
+    """The server answers: from now on it holds work that must be saved."""
+
+    def use(work: Work) -> Server:
+        return _shown(work, lifecycle.ready(work, _server_id(server), body.generation))
+
+    return await _rung(context, server, await context.write(use))
+
+
+@router.post("/servers/{server}/abandoned", openapi_extra=takes(Abandoned))
+async def abandoned(context: ContextOf, server: str, body: Annotated[Abandoned, Depends(reads(Abandoned))]) -> Server:
+    """The start failed and its containers are removed."""
+
+    def use(work: Work) -> Server:
+        return _shown(work, lifecycle.abandoned(work, _server_id(server), body))
+
+    return await _rung(context, server, await context.write(use))
+
+
+@router.post("/servers/{server}/stop", openapi_extra=takes(StopRequest))
+async def stop(context: ContextOf, server: str, body: Annotated[StopRequest, Depends(reads(StopRequest))]) -> Operation:
+    """Open, or join, the operation that saves and stops the server."""
+    operation = await context.write(lifecycle.stop, _server_id(server), body)
+    context.bell.ring(f"node:{operation.node}", f"operation:{operation.id}", f"server:{server}")
+    return operation
+
+
+@router.get("/operations/{operation}")
+async def operation(
+    context: ContextOf,
+    operation: str,
+    wait_s: Annotated[float, Query(ge=0, le=_WAIT_MAX_S)] = 0,
+    after: Annotated[datetime | None, Query()] = None,
+) -> Operation:
+    """The operation, once it changed since `after` (its `updated_at`) or `wait_s` seconds have passed."""
+    if after is not None and after.tzinfo is None:
+        raise InvalidInput("after", "give a time with its zone, such as 2026-11-23T12:00:00Z")
+    return await changed_operation(context, OperationId(check_id(operation, "operation")), wait_s, after)
+
+
+@router.get("/users/{user}/start-options")
+async def start_options(
+    context: ContextOf,
+    user: str,
+    server_name: Annotated[str, Query(max_length=200)] = "",
+    groups: Annotated[list[str] | None, Query()] = None,
+) -> StartOptions:
+    """All that the start form shows."""
+    return await context.read(options.start_options, user, server_name, groups or [])
+
+
+def _server_id(text: str) -> ServerId:
+    return ServerId(check_id(text, "server"))
+
+
+def _shown(work: Work, row: ServerRow) -> Server:
+    return views.show(work.tx, row)
+
+
+async def _rung(context: ContextOf, server: str, shown: Server) -> Server:
+    context.bell.ring(f"server:{server}")
+    return shown

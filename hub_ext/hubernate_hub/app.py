@@ -1,0 +1,159 @@
+"""The composition root: builds the parts from the settings, mounts the routes, runs the loops."""
+
+import argparse
+import asyncio
+import logging
+import secrets
+import sys
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
+from pathlib import Path
+from typing import Any
+
+import uvicorn
+from fastapi import FastAPI, Request
+from fastapi.exceptions import RequestValidationError
+from starlette.exceptions import HTTPException
+
+from hubernate_core.errors import HubernateError, InvalidInput
+
+from .api import agent, document, gate, health, hub, login, people, saved
+from .api.errors import as_problem
+from .api.middleware import Around
+from .api.sessions import People
+from .api.tokens import ServiceTokens
+from .catalogue import Catalogue
+from .config import HubernateService, read_settings
+from .context import Context
+from .fleet import Fleet
+from .hub_client import Hub
+from .log import log_to_stderr
+from .reconcile.loop import start_loops
+from .signing import load_signer
+from .store import checkpoints, tenants
+from .store.database import Store
+from .store.lease import Lease
+from .ui import pages
+
+_log = logging.getLogger(__name__)
+
+
+def build_context(settings: HubernateService) -> Context:
+    """The parts, with the database brought to this version.
+
+    Raises:
+        HubernateError: a file, the key or the database is not as it must be; nothing was started.
+    """
+    settings.own_dir.mkdir(parents=True, exist_ok=True, mode=0o700)
+    store = Store(settings.database)
+    store.migrate()
+    signer = load_signer(settings.file("signing_key_file"), may_create=not store.now(checkpoints.any_signed))
+    catalogue = Catalogue(settings.file("profiles_file"), settings.file("tenants_file"))
+    catalogue.refresh(strict=True)
+    store.now(tenants.sync, catalogue.tenants)
+    token = _read_token(settings.file("hub_token_file"))
+    return Context(
+        settings=settings,
+        store=store,
+        hub=Hub(settings.hub_api_url, token, timeout_s=settings.hub_timeout_s),
+        signer=signer,
+        catalogue=catalogue,
+        fleet=Fleet(settings.agent_silent_after_s, settings.gone_after_s),
+    )
+
+
+def build_app(context: Context, *, loops: bool = True) -> FastAPI:
+    """The application. Without `loops` nothing happens but by requests: for tests of single steps."""
+
+    @asynccontextmanager
+    async def lifespan(_app: FastAPI) -> AsyncIterator[None]:
+        tasks = start_loops(context) if loops else []
+        try:
+            yield
+        finally:
+            context.stopping = True
+            context.bell.ring_all()
+            for task in tasks:
+                task.cancel()
+            await asyncio.gather(*tasks, return_exceptions=True)
+            await context.hub.close()
+            context.store.close()
+
+    settings = context.settings
+    app = FastAPI(title="Hubernate", openapi_url=None, docs_url=None, redoc_url=None, lifespan=lifespan)
+    app.state.context = context
+    app.state.people = People(context.hub, settings.service_name)
+    app.state.tokens = ServiceTokens(settings.file("spawner_token_file"), settings.file("agent_token_files"))
+    app.state.login_key = secrets.token_bytes(32)
+    _mount(app, settings.prefix.rstrip("/"))
+    pages.mount_static(app, settings)
+
+    async def problem(request: Request, error: Exception) -> object:
+        return await pages.answer_error(request, error) or as_problem(request, error)
+
+    for kind in (HubernateError, RequestValidationError, HTTPException):
+        app.add_exception_handler(kind, problem)  # type: ignore[arg-type]
+    app.add_middleware(Around, metrics=context.metrics)
+    return app
+
+
+def _mount(app: FastAPI, prefix: str) -> None:
+    for module in (agent, hub, gate, people, saved, document, health, login, pages):
+        app.include_router(module.router, prefix=prefix)
+
+
+def openapi() -> dict[str, Any]:
+    """The OpenAPI document with paths below the service's prefix: for the reference pages."""
+    app = FastAPI(title="Hubernate")
+    _mount(app, "")
+    return document.describe(app)
+
+
+def _read_token(path: Path) -> str:
+    try:
+        return path.read_text().strip()
+    except OSError as problem:
+        raise InvalidInput(str(path), f"cannot read the token: {problem.strerror}") from problem
+
+
+def serve(settings: HubernateService, *, on_step: Callable[[str], None] | None = None) -> None:
+    """Run until a signal. Only one service runs on a state folder and a database at a time."""
+    lease = Lease(settings.own_dir, settings.database)
+    settings.own_dir.mkdir(parents=True, exist_ok=True, mode=0o700)
+    lease.take()
+    try:
+        context = build_context(settings)
+        if on_step is not None:
+            context.on_step = on_step
+        _log.info("listening", extra={"address": f"{settings.ip}:{settings.port}", "prefix": settings.prefix})
+        uvicorn.run(
+            build_app(context),
+            host=settings.ip,
+            port=settings.port,
+            log_config=None,
+            access_log=False,
+            server_header=False,
+            timeout_graceful_shutdown=3,
+            # Client addresses are for nobody's decision here; no forwarded header is believed.
+            proxy_headers=False,
+        )
+    finally:
+        lease.release()
+
+
+def main() -> None:
+    """The command ``hubernate-service``."""
+    parser = argparse.ArgumentParser(prog="hubernate-service", description="The platform service of Hubernate.")
+    parser.add_argument("--config", type=Path, required=True, help="Python file with c.HubernateService.… settings")
+    arguments = parser.parse_args()
+    try:
+        settings = read_settings(arguments.config)
+        log_to_stderr(settings.log_level)
+        serve(settings)
+    except HubernateError as problem:
+        sys.stderr.write(f"hubernate-service: {problem.message}\n")
+        sys.exit(2)
+
+
+if __name__ == "__main__":
+    main()

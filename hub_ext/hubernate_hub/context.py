@@ -1,0 +1,75 @@
+"""What every request and every loop may use: built once by `app`, passed along, never global."""
+
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
+from typing import Concatenate, ParamSpec, TypeVar
+
+from hubernate_core.names import ServerId
+
+from .bell import Bell
+from .catalogue import Catalogue
+from .config import HubernateService
+from .fleet import Fleet
+from .hub_client import Hub
+from .metrics import Metrics
+from .signing import Signer
+from .store.database import Store, Tx
+
+_P = ParamSpec("_P")
+_T = TypeVar("_T")
+
+
+def utc_now() -> datetime:
+    """The present, in UTC."""
+    return datetime.now(UTC)
+
+
+def _nothing(_point: str) -> None:
+    return None
+
+
+@dataclass
+class Context:
+    """The service's parts."""
+
+    settings: HubernateService
+    store: Store
+    hub: Hub
+    signer: Signer
+    catalogue: Catalogue
+    fleet: Fleet
+    bell: Bell = field(default_factory=Bell)
+    metrics: Metrics = field(default_factory=Metrics)
+    clock: Callable[[], datetime] = utc_now
+    on_step: Callable[[str], None] = _nothing
+    """Called with ``STEP:before`` and ``STEP:after`` around every stored report, so that tests can crash us there."""
+    stopping: bool = False
+    gates_heard: dict[tuple[ServerId, int], float] = field(default_factory=dict)
+    """When each gate last reported, by the monotonic clock; empty after a restart: then idleness is not known yet."""
+
+    async def read(self, use: Callable[Concatenate["Work", _P], _T], *args: _P.args, **kwargs: _P.kwargs) -> _T:
+        """`use(work, …)` in a transaction that changes nothing (`Store.read`)."""
+        return await self.store.read(lambda tx: use(Work(tx, self, self.clock()), *args, **kwargs))
+
+    async def write(self, use: Callable[Concatenate["Work", _P], _T], *args: _P.args, **kwargs: _P.kwargs) -> _T:
+        """`use(work, …)` in a transaction that is undone when it raises (`Store.write`)."""
+        return await self.store.write(lambda tx: use(Work(tx, self, self.clock()), *args, **kwargs))
+
+    def since_gate_spoke(self, server: ServerId, generation: int) -> timedelta | None:
+        """Time since the newest report of this start's gate; None when it did not report lately."""
+        heard = self.gates_heard.get((server, generation))
+        silent_s = None if heard is None else time.monotonic() - heard
+        if silent_s is None or silent_s > self.settings.gate_silent_after_s:
+            return None
+        return timedelta(seconds=silent_s)
+
+
+@dataclass(frozen=True)
+class Work:
+    """One transaction's work: what a use case needs, and the one moment at which all of it happens."""
+
+    tx: Tx
+    context: Context
+    now: datetime

@@ -1,0 +1,1 @@
+"""Loops that finish what crashed, was forgotten or has idled."""

@@ -1,0 +1,117 @@
+"""Rows against what the hub believes: it forgets servers whose stop failed, and drops starts that nobody finishes."""
+
+import logging
+import time
+
+from hubernate_core.errors import HubernateError, NotFound
+from hubernate_core.names import ServerId
+from hubernate_core.operation import Kind, Step, Trigger
+from hubernate_core.server import ServerState
+
+from ..context import Context, Work
+from ..hub_client import HubServer
+from ..services import lifecycle
+from ..services.opening import Wish, open_operation
+from ..services.retrying import due
+from ..store import operations, servers
+from ..store.servers import ServerRow
+
+_log = logging.getLogger(__name__)
+
+
+class HubSync:
+    """Compares, and remembers for how long the hub has disagreed about each server."""
+
+    def __init__(self, context: Context) -> None:
+        self._context = context
+        self._since: dict[ServerId, float] = {}
+
+    async def round(self) -> None:
+        """One comparison. A hub that does not answer decides nothing."""
+        context = self._context
+        rows = await context.store.read(servers.in_states, (ServerState.STARTING, ServerState.RUNNING))
+        if not rows:
+            self._since.clear()
+            return
+        believed = await context.hub.servers()
+        for row in rows:
+            there = believed.get(row.hub_name, {}).get(row.name)
+            if _agree(row, there):
+                self._since.pop(row.id, None)
+                continue
+            try:
+                await self._settle(row, there)
+            except HubernateError as problem:
+                _log.warning("not settled with the hub", extra={"server": row.id, "error": problem.message})
+        alive = {row.id for row in rows}
+        self._since = {server: since for server, since in self._since.items() if server in alive}
+
+    async def _settle(self, row: ServerRow, there: HubServer | None) -> None:
+        context = self._context
+        waited = time.monotonic() - self._since.setdefault(row.id, time.monotonic())
+        patient = waited >= context.settings.hub_grace_s
+        if row.state is ServerState.STARTING:
+            if there is not None and there.ready and row.container_id:
+                await context.write(_believe_ready, row)
+            elif patient:
+                await self._ring(await context.write(_give_up_start, row))
+            return
+        newest = (await context.store.read(operations.newest_of, [row.id])).get(row.id)
+        if newest is not None and not newest.operation.finished:
+            self._since.pop(row.id, None)  # it is being saved: the hub may well have let go of it
+            return
+        if newest is not None and newest.operation.generation == row.generation and _stop_failed(newest):
+            await self._start_again(row)
+        elif patient:
+            exists = await context.hub.has_user(row.hub_name)
+            trigger = Trigger.FORGOTTEN if exists else Trigger.USER_DELETED
+            await self._ring(await context.write(_save_and_stop, row, trigger))
+
+    async def _start_again(self, row: ServerRow) -> None:
+        """The stop failed and the hub has dropped the server: the hub starts it, the spawner adopts what runs."""
+        try:
+            await self._context.hub.start_server(row.hub_name, row.name)
+            _log.info("asked the hub to take a server back", extra={"server": row.id})
+        except NotFound:
+            await self._ring(await self._context.write(_save_and_stop, row, Trigger.USER_DELETED))
+
+    async def _ring(self, node: str | None) -> None:
+        if node is not None:
+            self._context.bell.ring(f"node:{node}")
+
+
+def _agree(row: ServerRow, there: HubServer | None) -> bool:
+    if row.state is ServerState.RUNNING:
+        return there is not None
+    return there is not None and there.pending is not None
+
+
+def _stop_failed(row: operations.OperationRow) -> bool:
+    return row.operation.kind is Kind.STOP and row.operation.step is Step.FAILED
+
+
+def _save_and_stop(work: Work, stale: ServerRow, trigger: Trigger) -> str | None:
+    row = servers.lock(work.tx, stale.id)
+    if row is None or row.generation != stale.generation or row.state is not ServerState.RUNNING:
+        return None
+    if not due(operations.recent_of(work.tx, row.id), work.now, work.context.settings.retry_after_s):
+        return None
+    return open_operation(work, row.id, Wish(Kind.STOP, trigger, by="reconciler")).operation.node
+
+
+def _believe_ready(work: Work, stale: ServerRow) -> None:
+    """The hub serves it although its `ready` never reached us: it may hold work."""
+    row = servers.lock(work.tx, stale.id)
+    if row is not None and row.generation == stale.generation and row.state is ServerState.STARTING:
+        lifecycle.ready(work, row.id, row.generation)
+
+
+def _give_up_start(work: Work, stale: ServerRow) -> str | None:
+    """A start that was never ready and that the hub no longer makes."""
+    row = servers.lock(work.tx, stale.id)
+    if row is None or row.generation != stale.generation or row.state is not ServerState.STARTING:
+        return None
+    if row.container_id:
+        return open_operation(work, row.id, Wish(Kind.DISCARD, Trigger.FORGOTTEN, by="reconciler")).operation.node
+    lifecycle.give_up(work, row, "the hub gave it up")
+    return None

@@ -1,0 +1,71 @@
+"""What an agent is given to do: orders, images to make ready, images to forget."""
+
+from collections.abc import Iterable
+from datetime import timedelta
+
+from hubernate_core.names import GENERATION_LABEL, INSTANCE_LABEL, LABEL_PREFIX, SERVER_LABEL, TENANT_LABEL, repository
+from hubernate_core.wire import Order, Orders, Poll
+
+from ..context import Work
+from ..store import agents, checkpoints, operations, servers
+from ..store.activity import note_cpu
+from ..store.operations import OperationRow
+from ..store.servers import ServerRow
+
+
+def hear(work: Work, poll: Poll, busy: Iterable[tuple[str, int]]) -> None:
+    """Keep what a poll says that must outlive this process. `busy`: containers that use the CPU."""
+    agents.heard(work.tx, poll.node, poll.version, work.now)
+    if poll.forgotten:
+        checkpoints.forgotten(work.tx, poll.node, poll.forgotten)
+    note_cpu(work.tx, busy, work.now)
+
+
+def orders_for(work: Work, poll: Poll) -> Orders:
+    """All that the agent should do and is not at already. Given again with every poll until it is (I4)."""
+    orders: list[Order] = []
+    for row in operations.all_open(work.tx, poll.node):
+        if row.operation.id not in poll.busy_with:
+            server = servers.get(work.tx, row.operation.server_id)
+            if server is not None:
+                orders.append(_order(work, server, row))
+    since = work.now - timedelta(days=work.context.settings.prefetch_days)
+    wanted = checkpoints.wanted_soon(work.tx, poll.node, since, work.context.settings.prefetch_count)
+    here = frozenset(poll.local_checkpoints)
+    prefetch = tuple(each for each in wanted if each not in here)
+    return Orders(orders=tuple(orders), prefetch=prefetch, forget=tuple(checkpoints.to_forget(work.tx, poll.node)))
+
+
+def _order(work: Work, server: ServerRow, row: OperationRow) -> Order:
+    # Also a deleted one: without its layers the next image would lack all that they hold.
+    chosen = server.checkpoint_id
+    parent = None if chosen is None else checkpoints.get(work.tx, chosen, deleted=True)
+    operation = row.operation
+    return Order(
+        operation_id=operation.id,
+        server_id=server.id,
+        generation=operation.generation,
+        tenant_id=server.tenant_id,
+        owner_id=server.owner_id,
+        kind=operation.kind,
+        trigger=operation.trigger,
+        step=operation.step,
+        container_id=row.container_id,
+        gate_container_id=row.gate_container_id,
+        repository=repository(server.tenant_id, server.owner_id),
+        base_repository=server.base_repository,
+        base_digest=server.base_digest,
+        parent_digest=server.image_digest,
+        parent_layers=() if parent is None else parent.layers,
+        labels={
+            INSTANCE_LABEL: work.context.settings.instance,
+            TENANT_LABEL: server.tenant_id,
+            f"{LABEL_PREFIX}.owner": server.owner_id,
+            SERVER_LABEL: server.id,
+            GENERATION_LABEL: str(operation.generation),
+            f"{LABEL_PREFIX}.profile": server.profile.name,
+            f"{LABEL_PREFIX}.base-digest": server.base_digest,
+            f"{LABEL_PREFIX}.operation": operation.id,
+        },
+        max_bytes=work.context.settings.max_change_bytes,
+    )

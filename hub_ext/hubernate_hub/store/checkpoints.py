@@ -1,0 +1,132 @@
+"""Checkpoint rows, and the references that agents shall forget."""
+
+from collections.abc import Iterable
+from datetime import datetime
+from typing import Any
+
+from sqlalchemy import Row, delete, exists, func, insert, select, update
+
+from hubernate_core.checkpoint import Checkpoint
+from hubernate_core.names import CheckpointId, OperationId, ServerId
+
+from .database import Tx
+from .schema import checkpoints, forgets, operations, servers
+
+_DOMAIN = tuple(Checkpoint.model_fields)
+_REFERENCE = checkpoints.c.repository + "@" + checkpoints.c.digest
+
+
+def _row(row: Row[Any]) -> Checkpoint:
+    return Checkpoint.model_validate({name: row._mapping[name] for name in _DOMAIN})
+
+
+def get(tx: Tx, checkpoint: CheckpointId, *, deleted: bool = False) -> Checkpoint | None:
+    """One checkpoint that was not deleted; with `deleted`, also one that was."""
+    query = select(checkpoints).where(checkpoints.c.id == checkpoint)
+    if not deleted:
+        query = query.where(checkpoints.c.deleted_at.is_(None))
+    row = tx.execute(query).one_or_none()
+    return None if row is None else _row(row)
+
+
+def of_operation(tx: Tx, operation: OperationId) -> Checkpoint | None:
+    """The checkpoint that an operation recorded."""
+    row = tx.execute(select(checkpoints).where(checkpoints.c.operation_id == operation)).one_or_none()
+    return None if row is None else _row(row)
+
+
+def of_servers(tx: Tx, servers: Iterable[ServerId]) -> list[Checkpoint]:
+    """Checkpoints of `servers` that were not deleted, newest first."""
+    query = (
+        select(checkpoints)
+        .where(checkpoints.c.server_id.in_(list(servers)), checkpoints.c.deleted_at.is_(None))
+        .order_by(checkpoints.c.created_at.desc(), checkpoints.c.id)
+    )
+    return [_row(row) for row in tx.execute(query)]
+
+
+def add(tx: Tx, checkpoint: Checkpoint, frozen_s: float) -> None:
+    """Record a checkpoint."""
+    tx.execute(insert(checkpoints).values(**checkpoint.model_dump(mode="python"), frozen_s=frozen_s))
+
+
+def change(tx: Tx, checkpoint: CheckpointId, **values: object) -> None:
+    """Set columns of one checkpoint."""
+    tx.execute(update(checkpoints).where(checkpoints.c.id == checkpoint).values(**values))
+
+
+def crowded(tx: Tx) -> list[ServerId]:
+    """Servers with more than one checkpoint: those that retention may concern."""
+    query = (
+        select(checkpoints.c.server_id)
+        .where(checkpoints.c.deleted_at.is_(None))
+        .group_by(checkpoints.c.server_id)
+        .having(func.count() > 1)
+    )
+    return [ServerId(each) for each in tx.execute(query).scalars()]
+
+
+def any_signed(tx: Tx) -> bool:
+    """Whether any checkpoint was ever recorded."""
+    return bool(tx.execute(select(exists().select_from(checkpoints))).scalar())
+
+
+def wanted_soon(tx: Tx, node: str, since: datetime, limit: int) -> list[str]:
+    """``repository@digest`` of the newest usable checkpoint of each server of `node` stopped after `since`."""
+    rank = func.row_number().over(partition_by=checkpoints.c.server_id, order_by=checkpoints.c.created_at.desc())
+    newest = (
+        select(checkpoints.c.server_id, _REFERENCE.label("reference"), rank.label("rank"))
+        .where(checkpoints.c.deleted_at.is_(None), checkpoints.c.usable)
+        .subquery()
+    )
+    query = (
+        select(newest.c.reference)
+        .join(servers, servers.c.id == newest.c.server_id)
+        .where(newest.c.rank == 1, servers.c.node == node, servers.c.state == "asleep", servers.c.stopped_at > since)
+        .order_by(servers.c.stopped_at.desc())
+        .limit(limit)
+    )
+    return list(tx.execute(query).scalars())
+
+
+def forget(tx: Tx, reference: str, node: str, now: datetime) -> None:
+    """Queue a ``repository@digest`` for deletion by the agent of `node`."""
+    if not queued(tx, reference):
+        tx.execute(insert(forgets).values(reference=reference, node=node, asked_at=now))
+
+
+def queued(tx: Tx, reference: str) -> bool:
+    """Whether a ``repository@digest`` was given up and is not deleted yet."""
+    return tx.execute(select(forgets.c.node).where(forgets.c.reference == reference)).first() is not None
+
+
+def to_forget(tx: Tx, node: str, limit: int = 50) -> list[str]:
+    """References that `node` shall forget now: none that a checkpoint still names or a server runs from (F45).
+
+    What was queued during an operation waits for its end, so that a late repeat of its report is known (`queued`).
+    """
+    named = exists().where(forgets.c.reference == _REFERENCE, checkpoints.c.deleted_at.is_(None))
+    running = exists().where(
+        servers.c.image_repository + "@" + servers.c.image_digest == forgets.c.reference, servers.c.state != "asleep"
+    )
+    saving = exists().where(
+        operations.c.node == forgets.c.node,
+        operations.c.finished_at.is_(None),
+        operations.c.requested_at <= forgets.c.asked_at,
+    )
+    query = select(forgets.c.reference).where(forgets.c.node == node, ~named, ~running, ~saving)
+    return list(tx.execute(query.order_by(forgets.c.asked_at).limit(limit)).scalars())
+
+
+def forgotten(tx: Tx, node: str, references: Iterable[str]) -> None:
+    """`node` deleted these."""
+    tx.execute(delete(forgets).where(forgets.c.node == node, forgets.c.reference.in_(list(references))))
+
+
+def stored_bytes(tx: Tx) -> tuple[int, int]:
+    """Number of checkpoints and the bytes of their layers."""
+    query = select(func.count(), func.coalesce(func.sum(checkpoints.c.size), 0)).where(
+        checkpoints.c.deleted_at.is_(None)
+    )
+    number, total = tx.execute(query).one()
+    return int(number), int(total)

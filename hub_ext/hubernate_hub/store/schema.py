@@ -1,0 +1,202 @@
+"""Tables. One partial unique index carries a promise: a server has at most one open operation."""
+
+from datetime import UTC, datetime
+from typing import Any
+
+from sqlalchemy import (
+    JSON,
+    BigInteger,
+    Boolean,
+    Column,
+    DateTime,
+    Dialect,
+    Float,
+    ForeignKey,
+    Index,
+    Integer,
+    MetaData,
+    String,
+    Table,
+    Text,
+    UniqueConstraint,
+    text,
+)
+from sqlalchemy.types import TypeDecorator
+
+
+class UtcTime(TypeDecorator[datetime]):
+    """A moment in UTC. A naive datetime is a mistake and is refused; SQLite forgets the zone, so it is put back."""
+
+    impl = DateTime(timezone=True)
+    cache_ok = True
+
+    def process_bind_param(self, value: datetime | None, dialect: Dialect) -> datetime | None:
+        if value is None:
+            return None
+        if value.tzinfo is None:
+            raise ValueError("a naive datetime was about to be stored")
+        return value.astimezone(UTC)
+
+    def process_result_value(self, value: datetime | None, dialect: Dialect) -> datetime | None:
+        if value is None:
+            return None
+        return value.replace(tzinfo=UTC) if value.tzinfo is None else value.astimezone(UTC)
+
+
+metadata = MetaData(
+    naming_convention={
+        "ix": "ix_%(table_name)s_%(column_0_N_name)s",
+        "uq": "uq_%(table_name)s_%(column_0_N_name)s",
+        "fk": "fk_%(table_name)s_%(column_0_N_name)s",
+        "pk": "pk_%(table_name)s",
+    }
+)
+
+
+def _id(name: str = "id", **options: Any) -> Column[str]:
+    return Column(name, String(10), **options)
+
+
+def _moment(name: str, *, nullable: bool = True) -> Column[datetime]:
+    return Column(name, UtcTime, nullable=nullable)
+
+
+tenants = Table(
+    "tenants",
+    metadata,
+    _id(primary_key=True),
+    Column("name", String(30), nullable=False, unique=True),
+    Column("active", Boolean, nullable=False),
+    Column("settings", JSON, nullable=False),
+)
+
+owners = Table(
+    "owners",
+    metadata,
+    _id(primary_key=True),
+    Column("user", String(255), nullable=False),
+    Column("hub_name", String(255), nullable=False),
+    _id("tenant_id", nullable=False),
+    UniqueConstraint("user", "tenant_id"),
+)
+
+servers = Table(
+    "servers",
+    metadata,
+    _id(primary_key=True),
+    Column("owner_id", String(10), ForeignKey("owners.id"), nullable=False),
+    Column("name", String(30), nullable=False),
+    Column("state", String(10), nullable=False),
+    Column("generation", Integer, nullable=False),
+    Column("profile", JSON, nullable=False),  # the profile as it was at this start
+    Column("start", String(10), nullable=False),
+    Column("node", String(63), nullable=False),
+    Column("container_id", String(64), nullable=False),
+    Column("gate_container_id", String(64), nullable=False),
+    Column("base_repository", String(300), nullable=False),
+    Column("base_digest", String(71), nullable=False),
+    Column("image_repository", String(300), nullable=False),
+    Column("image_digest", String(71), nullable=False),
+    _id("checkpoint_id"),
+    Column("relay_sha256", String(64), unique=True),
+    _moment("asked_at"),
+    _moment("started_at"),
+    _moment("ready_at"),
+    _moment("stopped_at"),
+    _moment("last_person_at"),
+    _moment("last_kernel_busy_at"),
+    _moment("last_terminal_busy_at"),
+    _moment("last_cpu_busy_at"),
+    _moment("keep_awake_until"),
+    Column("notice", Text, nullable=False),
+    UniqueConstraint("owner_id", "name"),
+    Index(None, "state"),
+)
+
+operations = Table(
+    "operations",
+    metadata,
+    _id(primary_key=True),
+    Column("server_id", String(10), ForeignKey("servers.id"), nullable=False),
+    Column("generation", Integer, nullable=False),
+    Column("kind", String(10), nullable=False),
+    Column("trigger", String(20), nullable=False),
+    Column("name", String(120), nullable=False),
+    Column("node", String(63), nullable=False),
+    Column("container_id", String(64), nullable=False),
+    Column("gate_container_id", String(64), nullable=False),
+    Column("step", String(10), nullable=False),
+    Column("progress", JSON, nullable=False),
+    Column("outcome", String(10)),
+    Column("reason", Text, nullable=False),
+    Column("directive", String(10)),  # what the agent was told after `recorded`: a repeated report gets the same answer
+    Column(
+        "hub_joined", Boolean, nullable=False
+    ),  # the hub's Spawner.stop waits for it, so nobody needs to ask the hub
+    Column("requested_by", String(255), nullable=False),
+    _id("checkpoint_id"),
+    _moment("requested_at", nullable=False),
+    _moment("updated_at", nullable=False),
+    _moment("finished_at"),
+    Index(
+        "uq_operations_open",
+        "server_id",
+        unique=True,
+        sqlite_where=text("finished_at IS NULL"),
+        postgresql_where=text("finished_at IS NULL"),
+    ),
+    Index(None, "server_id", "requested_at"),
+)
+
+checkpoints = Table(
+    "checkpoints",
+    metadata,
+    _id(primary_key=True),
+    Column("operation_id", String(10), ForeignKey("operations.id"), nullable=False, unique=True),
+    Column("server_id", String(10), ForeignKey("servers.id"), nullable=False),
+    _id("tenant_id", nullable=False),
+    _id("owner_id", nullable=False),
+    Column("generation", Integer, nullable=False),
+    Column("name", String(120), nullable=False),
+    Column("profile", String(30), nullable=False),
+    Column("repository", String(300), nullable=False),
+    Column("digest", String(71), nullable=False),
+    Column("base_digest", String(71), nullable=False),
+    Column("size", BigInteger, nullable=False),
+    Column("changed_bytes", BigInteger, nullable=False),
+    Column("frozen_s", Float, nullable=False),
+    Column("layers", JSON, nullable=False),
+    Column("largest", JSON, nullable=False),
+    Column("notes", JSON, nullable=False),
+    Column("signature", String(200), nullable=False),
+    Column("usable", Boolean, nullable=False),
+    _moment("created_at", nullable=False),
+    _moment("deleted_at"),
+    Index(None, "server_id", "created_at"),
+)
+
+forgets = Table(
+    "forgets",
+    metadata,
+    Column("reference", String(372), primary_key=True),  # repository@digest
+    Column("node", String(63), nullable=False),
+    _moment("asked_at", nullable=False),
+)
+
+agents = Table(
+    "agents",
+    metadata,
+    Column("node", String(63), primary_key=True),
+    Column("version", String(60), nullable=False),
+    _moment("last_seen_at", nullable=False),
+)
+
+idempotency = Table(
+    "idempotency",
+    metadata,
+    Column("user", String(255), primary_key=True),
+    Column("key", String(200), primary_key=True),
+    Column("request_sha256", String(64), nullable=False),
+    Column("answer", JSON, nullable=False),
+    _moment("created_at", nullable=False),
+)

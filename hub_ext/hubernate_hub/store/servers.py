@@ -1,0 +1,153 @@
+"""Server rows."""
+
+from collections.abc import Iterable
+from dataclasses import dataclass, fields
+from datetime import datetime
+from typing import Any
+
+from sqlalchemy import Row, Select, insert, select, update
+
+from hubernate_core.names import CheckpointId, OwnerId, ServerId, TenantId
+from hubernate_core.profile import Profile
+from hubernate_core.server import ServerState, Start
+
+from .database import Tx
+from .schema import owners, servers, tenants
+
+_NO_TENANT = TenantId("")
+
+
+@dataclass(frozen=True)
+class ServerRow:
+    """A server with its owner and tenant. Everything from `generation` to `ready_at` is of the newest start."""
+
+    id: ServerId
+    owner_id: OwnerId
+    name: str
+    state: ServerState
+    generation: int
+    profile: Profile
+    start: Start
+    base_repository: str
+    base_digest: str
+    image_repository: str
+    image_digest: str
+    node: str = ""
+    container_id: str = ""
+    gate_container_id: str = ""
+    checkpoint_id: CheckpointId | None = None
+    relay_sha256: str | None = None
+    asked_at: datetime | None = None
+    started_at: datetime | None = None
+    ready_at: datetime | None = None
+    stopped_at: datetime | None = None
+    last_person_at: datetime | None = None
+    last_kernel_busy_at: datetime | None = None
+    last_terminal_busy_at: datetime | None = None
+    last_cpu_busy_at: datetime | None = None
+    keep_awake_until: datetime | None = None
+    notice: str = ""
+    user: str = ""
+    hub_name: str = ""
+    tenant_id: TenantId = _NO_TENANT
+    tenant: str = ""
+
+    @property
+    def image(self) -> str:
+        """``repository@digest`` of what runs."""
+        return f"{self.image_repository}@{self.image_digest}"
+
+    @property
+    def newest_start(self) -> tuple[int, datetime | None]:
+        """The generation of the newest start, and when it was asked for."""
+        return self.generation, self.asked_at
+
+    @property
+    def has_container(self) -> bool:
+        """A container of it is there, or was when last heard of."""
+        return bool(self.container_id) and self.state is not ServerState.ASLEEP
+
+
+_JOINED = ("user", "hub_name", "tenant_id", "tenant")
+_OWN = tuple(field.name for field in fields(ServerRow) if field.name not in _JOINED)
+
+
+def _query() -> Select[Any]:
+    joined = servers.join(owners, servers.c.owner_id == owners.c.id).join(tenants, owners.c.tenant_id == tenants.c.id)
+    columns = [servers.c[name] for name in _OWN]
+    return select(
+        *columns, owners.c.user, owners.c.hub_name, owners.c.tenant_id, tenants.c.name.label("tenant")
+    ).select_from(joined)
+
+
+def _row(row: Row[Any]) -> ServerRow:
+    values = dict(row._mapping)
+    values["profile"] = Profile.model_validate(values["profile"])
+    values["state"] = ServerState(values["state"])
+    values["start"] = Start(values["start"])
+    return ServerRow(**values)
+
+
+def get(tx: Tx, server: ServerId) -> ServerRow | None:
+    """One server by id."""
+    row = tx.execute(_query().where(servers.c.id == server)).one_or_none()
+    return None if row is None else _row(row)
+
+
+def lock(tx: Tx, server: ServerId) -> ServerRow | None:
+    """One server, held until the transaction ends: the first statement of every change to it or its operations."""
+    tx.execute(select(servers.c.id).where(servers.c.id == server).with_for_update())
+    return get(tx, server)
+
+
+def find(tx: Tx, owner: OwnerId, name: str) -> ServerRow | None:
+    """The server `name` of `owner`, held as by `lock`."""
+    found = tx.execute(
+        select(servers.c.id).where(servers.c.owner_id == owner, servers.c.name == name).with_for_update()
+    ).scalar_one_or_none()
+    return get(tx, found) if found else None
+
+
+def by_relay(tx: Tx, relay_sha256: str) -> ServerRow | None:
+    """The server whose present start has this relay token."""
+    row = tx.execute(_query().where(servers.c.relay_sha256 == relay_sha256)).one_or_none()
+    return None if row is None else _row(row)
+
+
+def of_user(tx: Tx, user: str, hub_name: str) -> list[ServerRow]:
+    """A person's servers in all tenants, the default server first: the hub's very spelling, not only the normalised."""
+    query = _query().where(owners.c.user == user, owners.c.hub_name == hub_name)
+    return [_row(row) for row in tx.execute(query.order_by(servers.c.name, tenants.c.name))]
+
+
+def in_states(tx: Tx, states: Iterable[ServerState]) -> list[ServerRow]:
+    """Servers in one of `states`."""
+    return [_row(row) for row in tx.execute(_query().where(servers.c.state.in_([str(each) for each in states])))]
+
+
+def all_servers(tx: Tx) -> list[ServerRow]:
+    """Every server, by user."""
+    return [_row(row) for row in tx.execute(_query().order_by(owners.c.user, servers.c.name))]
+
+
+def add(tx: Tx, row: ServerRow) -> None:
+    """Store a new server."""
+    tx.execute(insert(servers).values(**{name: _plain(getattr(row, name)) for name in _OWN}))
+
+
+def replace_row(tx: Tx, row: ServerRow) -> None:
+    """Store every column of a server anew: a new start forgets the former one's."""
+    change(tx, row.id, **{name: getattr(row, name) for name in _OWN if name != "id"})
+
+
+def change(tx: Tx, server: ServerId, **values: object) -> None:
+    """Set columns of one server."""
+    tx.execute(
+        update(servers).where(servers.c.id == server).values(**{key: _plain(each) for key, each in values.items()})
+    )
+
+
+def _plain(value: object) -> object:
+    if isinstance(value, Profile):
+        return value.model_dump(mode="json")
+    return str(value) if isinstance(value, ServerState | Start) else value

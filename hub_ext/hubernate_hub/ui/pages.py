@@ -1,0 +1,103 @@
+"""The pages: a person's servers, the admin's overview, errors. Read without scripts; scripts only keep them live."""
+
+from pathlib import Path
+from typing import Any
+
+import jinja2
+from fastapi import APIRouter, FastAPI, Request
+from fastapi.responses import HTMLResponse, Response
+from starlette.exceptions import HTTPException
+from starlette.staticfiles import StaticFiles
+
+from hubernate_core.errors import HubernateError, NotAllowed
+from hubernate_core.operation import Outcome
+
+from ..api.auth import ContextOf, SignedIn, browser_session, server_of
+from ..api.errors import NotSignedIn, request_id, status_of
+from ..api.login import to_hub
+from ..config import HubernateService
+from ..context import Context, Work
+from ..store import agents, servers
+from . import views
+
+router = APIRouter(include_in_schema=False)
+_HERE = Path(__file__).parent
+_templates = jinja2.Environment(
+    loader=jinja2.FileSystemLoader(_HERE / "templates"),
+    autoescape=True,
+    undefined=jinja2.StrictUndefined,
+    trim_blocks=True,
+    lstrip_blocks=True,
+)
+
+
+def mount_static(app: FastAPI, settings: HubernateService) -> None:
+    """Our style sheet and script."""
+    app.mount(f"{settings.prefix}static", StaticFiles(directory=_HERE / "static"), name="static")
+
+
+@router.get("/")
+async def my_servers(request: Request, context: ContextOf, person: SignedIn) -> Response:
+    """The person's servers."""
+    cards = await context.read(lambda work: views.cards(work, servers.of_user(work.tx, person.user, person.hub_name)))
+    return await _page(request, context, "servers.html", cards=cards, person=person)
+
+
+@router.get("/fragment/servers/{server}")
+async def one_card(request: Request, context: ContextOf, person: SignedIn, server: str) -> Response:
+    """One card, for a page that is open."""
+    found = await context.read(lambda work: views.cards(work, [server_of(work, person, server)]))
+    return await _page(request, context, "card.html", card=found[0], person=person, owner=False)
+
+
+@router.get("/admin")
+async def admin(request: Request, context: ContextOf, person: SignedIn) -> Response:
+    """Every server, those that need somebody first."""
+    if not person.admin:
+        raise NotAllowed("this page is for admins")
+
+    def use(work: Work) -> dict[str, Any]:
+        rows = servers.all_servers(work.tx)
+        cards = sorted(views.cards(work, rows), key=lambda card: (not card.alert, card.progress is None, card.user))
+        heard = [
+            (agent, views.moment(agent.last_seen_at, work.now), context.fleet.speaks(agent.node))
+            for agent in agents.all_agents(work.tx)
+        ]
+        strays = context.fleet.left_behind({row.id: row.newest_start for row in rows})
+        return {"cards": cards, "agents": heard, "strays": strays}
+
+    return await _page(request, context, "admin.html", person=person, **await context.read(use))
+
+
+async def answer_error(request: Request, error: Exception) -> Response | None:
+    """An error as a page, or the way to sign in, where a browser asked for a page; None: answer as for a program."""
+    context: Context = request.app.state.context
+    path = request.url.path
+    page = request.method == "GET" and "text/html" in request.headers.get("accept", "")
+    if not page or path.startswith(f"{context.settings.prefix}api/"):
+        return None
+    if isinstance(error, NotSignedIn):
+        return to_hub(request, context.settings, path)
+    if isinstance(error, HubernateError):
+        status, message = status_of(error), error.message
+    elif isinstance(error, HTTPException):
+        status, message = error.status_code, "There is nothing here."
+    else:
+        return None
+    response = await _page(request, context, "error.html", message=message, status=status, person=None)
+    response.status_code = status
+    return response
+
+
+async def _page(request: Request, context: Context, template: str, **values: Any) -> Response:
+    settings = context.settings
+    session = None if values.get("person") is None else await browser_session(request)
+    html = _templates.get_template(template).render(
+        base=settings.prefix,
+        hub=settings.hub_path,
+        xsrf="" if session is None else session.xsrf,
+        request_id=request_id(request),
+        failed=Outcome.FAILED,
+        **values,
+    )
+    return HTMLResponse(html)

@@ -1,0 +1,116 @@
+// Keeps the cards live and turns buttons into requests. Everything it shows is rendered by the server.
+"use strict";
+(() => {
+  const base = document.body.dataset.base;
+  const api = `${base}api/v1/`;
+  const toast = document.querySelector(".hbn-toast");
+  const streams = new Map();
+
+  const cookie = (name) =>
+    document.cookie.split("; ").map((each) => each.split("=")).find(([key]) => key === name)?.[1] ?? "";
+
+  function say(text) {
+    toast.textContent = text;
+    toast.hidden = !text;
+    clearTimeout(say.timer);
+    if (text) say.timer = setTimeout(() => say(""), 9000);
+  }
+
+  async function ask(method, path, body) {
+    const headers = { "X-XSRFToken": cookie("_xsrf") };
+    if (body !== undefined) headers["Content-Type"] = "application/json";
+    const answer = await fetch(api + path, {
+      method, headers, credentials: "same-origin",
+      body: body === undefined ? undefined : JSON.stringify(body),
+    });
+    if (answer.status === 401) { location.reload(); return null; }
+    const known = answer.status === 204 ? {} : await answer.json();
+    if (!answer.ok) { const problem = new Error(known.detail || "It did not work."); problem.known = known; throw problem; }
+    return known;
+  }
+
+  // A card that somebody is typing into, or has opened a menu of, is left alone.
+  const busy = (card) => card.contains(document.activeElement) && document.activeElement.matches("input")
+    || card.querySelector(".hbn-menu[open]");
+
+  async function refresh(id) {
+    const card = document.getElementById(`server-${id}`);
+    if (!card || busy(card) || document.hidden) return;
+    const answer = await fetch(`${base}fragment/servers/${id}`, { credentials: "same-origin" });
+    if (answer.status === 401) { location.reload(); return; }
+    if (!answer.ok) return;
+    const fresh = new DOMParser().parseFromString(await answer.text(), "text/html").querySelector("article");
+    if (!fresh || busy(card)) return;
+    const opened = [...card.querySelectorAll("details")].map((each) => each.open);
+    if (fresh.dataset.version === card.dataset.version) [...fresh.querySelectorAll("details")].forEach((each, at) => { each.open = opened[at]; });
+    card.replaceWith(fresh);
+    follow(fresh);
+  }
+
+  // Progress comes as events; each asks for the card again, at most once in 700 ms.
+  function follow(card) {
+    const { operation, server } = card.dataset;
+    if (!operation || streams.has(operation)) return;
+    const source = new EventSource(`${api}operations/${operation}/events`);
+    let waiting = null;
+    streams.set(operation, source);
+    source.addEventListener("operation", (event) => {
+      const { step } = JSON.parse(event.data);
+      const done = step === "released" || step === "failed";
+      if (done) { source.close(); streams.delete(operation); }
+      if (done || !waiting) waiting = setTimeout(() => { waiting = null; refresh(server); }, done ? 0 : 700);
+    });
+  }
+
+  async function open(kind, server, name) {
+    const twice = kind === "discard" ? "?confirm=discard" : "";
+    await ask("POST", `servers/${server}/operations${twice}`, { kind, name });
+    await refresh(server);
+  }
+
+  async function remove(id, label) {
+    if (!confirm(`Delete the checkpoint “${label}”?`)) return;
+    try {
+      await ask("DELETE", `checkpoints/${id}`);
+    } catch (problem) {
+      if (problem.known?.confirm !== "last") throw problem;
+      if (!confirm("This is the only checkpoint of this environment. Without it the next start is clean, and what was installed is gone.\n\nDelete it all the same?")) return;
+      await ask("DELETE", `checkpoints/${id}?confirm=last`);
+    }
+  }
+
+  async function rename(id, old) {
+    const name = prompt("Name of this checkpoint. Named ones are kept until you delete them.", old);
+    if (name !== null) await ask("PATCH", `checkpoints/${id}`, { name });
+  }
+
+  async function act(work, card) {
+    try { await work(); } catch (problem) { say(problem.message); }
+    if (card) await refresh(card.dataset.server);
+  }
+
+  document.addEventListener("click", (event) => {
+    const button = event.target.closest("button[type=button]");
+    if (!button) return;
+    const card = button.closest(".hbn-server");
+    const { open: kind, server, ask: question, delete: gone, label, rename: named, name } = button.dataset;
+    if (kind && (!question || confirm(question))) { button.disabled = true; act(() => open(kind, server, ""), card); }
+    if (gone) act(() => remove(gone, label), card);
+    if (named) act(() => rename(named, name), card);
+  });
+
+  document.addEventListener("submit", (event) => {
+    const form = event.target.closest("form[data-open]");
+    if (!form) return;
+    event.preventDefault();
+    const card = form.closest(".hbn-server");
+    const name = form.elements.name.value;
+    form.closest("details").open = false;
+    document.activeElement.blur();
+    act(() => open(form.dataset.open, form.dataset.server, name), card);
+  });
+
+  const cards = () => [...document.querySelectorAll(".hbn-server")];
+  cards().forEach(follow);
+  if (!location.pathname.endsWith("/admin")) setInterval(() => cards().forEach((card) => refresh(card.dataset.server)), 10000);
+})();

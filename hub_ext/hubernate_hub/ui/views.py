@@ -1,0 +1,191 @@
+"""What the pages show of a server: values only, so that templates decide nothing."""
+
+from dataclasses import dataclass
+from datetime import datetime
+from urllib.parse import quote, urlencode
+
+from hubernate_core.checkpoint import Checkpoint
+from hubernate_core.operation import Kind, Operation, Outcome
+from hubernate_core.quantity import show_bytes
+from hubernate_core.server import Server, ServerState
+
+from ..config import HubernateService
+from ..context import Work
+from ..services import views
+from ..store import checkpoints
+from ..store.servers import ServerRow
+from . import words
+
+_STATES = {
+    ServerState.ASLEEP: "Sleeping",
+    ServerState.STARTING: "Starting",
+    ServerState.RUNNING: "Running",
+    ServerState.DEAD: "Ended by itself",
+}
+
+
+@dataclass(frozen=True)
+class Moment:
+    """A time as people read it; `title` is exact."""
+
+    words: str
+    title: str
+    iso: str
+
+
+@dataclass(frozen=True)
+class Progress:
+    """An open operation."""
+
+    id: str
+    headline: str
+    why: str
+    stages: list[tuple[str, str]]
+    percent: int
+    note: str
+
+
+@dataclass(frozen=True)
+class Saved:
+    """A checkpoint as a row of the table."""
+
+    id: str
+    name: str
+    when: Moment
+    size: str
+    changed: str
+    generation: int
+    profile: str
+    largest: list[tuple[str, str]]
+    notes: tuple[str, ...]
+    usable: bool
+    newest: bool
+    start_url: str
+
+
+@dataclass(frozen=True)
+class Card:
+    """One server."""
+
+    id: str
+    title: str
+    user: str
+    tenant: str
+    profile: str
+    node: str
+    state: str
+    label: str
+    line: str
+    sleeps: str
+    alert: str
+    notice: str
+    progress: Progress | None
+    saved: list[Saved]
+    open_url: str
+    start_url: str
+    can_save: bool
+    can_start: bool
+    can_discard: bool
+    version: str
+
+
+def cards(work: Work, rows: list[ServerRow]) -> list[Card]:
+    """One card for each of `rows`."""
+    shown = views.show_all(work.tx, rows)
+    found: dict[str, list[Checkpoint]] = {}
+    for checkpoint in checkpoints.of_servers(work.tx, [row.id for row in rows]):
+        found.setdefault(checkpoint.server_id, []).append(checkpoint)
+    return [_card(work, row, server, found.get(row.id, [])) for row, server in zip(rows, shown, strict=True)]
+
+
+def _card(work: Work, row: ServerRow, server: Server, mine: list[Checkpoint]) -> Card:
+    settings, now = work.context.settings, work.now
+    operation = server.operation
+    pending = operation if operation is not None and not operation.finished else None
+    awake = row.state in (ServerState.RUNNING, ServerState.DEAD)
+    owner, tail = quote(row.hub_name, safe=""), f"{quote(row.name)}/" if row.name else ""
+    version = f"{row.state}.{row.generation}.{operation and operation.updated_at}.{[(c.id, c.name) for c in mine]}"
+    return Card(
+        id=row.id,
+        title=row.name or "Default environment",
+        user=row.user,
+        tenant=row.tenant,
+        profile=row.profile.title,
+        node=row.node,
+        state=str(row.state),
+        label=_STATES[row.state],
+        line=_line(row, mine, now),
+        sleeps=_sleeps(server, now) if pending is None else "",
+        alert=_alert(operation, row),
+        notice=row.notice,
+        progress=None if pending is None else _progress(pending),
+        saved=[_saved(settings, row, each, now, newest=rank == 0) for rank, each in enumerate(mine)],
+        open_url=f"{settings.site_path}user/{owner}/{tail}",
+        start_url=f"{settings.hub_path}spawn/{owner}/{tail}".rstrip("/"),
+        can_save=row.state is ServerState.RUNNING and pending is None,
+        can_start=row.state is ServerState.ASLEEP or (row.state is ServerState.DEAD and pending is None),
+        can_discard=awake and row.state is ServerState.DEAD and pending is None,
+        version=f"{hash(version) & 0xFFFFFFFF:x}",
+    )
+
+
+def _line(row: ServerRow, mine: list[Checkpoint], now: datetime) -> str:
+    if row.state is ServerState.RUNNING and row.ready_at is not None:
+        return f"for {words.span(now - row.ready_at)}, since {row.ready_at:%H:%M UTC on %d %B}"
+    if row.state is ServerState.ASLEEP:
+        newest = next((each for each in mine if each.usable), None)
+        if newest is None:
+            return "nothing saved: the next start is clean"
+        return f"saved {words.ago(newest.created_at, now)}, {show_bytes(newest.size)}"
+    if row.state is ServerState.DEAD:
+        return "what it changed is still there and will be saved"
+    return "the environment is being put in place"
+
+
+def _sleeps(server: Server, now: datetime) -> str:
+    if server.sleeps_at is None:
+        return ""
+    return f"goes to sleep in {words.span(server.sleeps_at - now)} if nobody uses it"
+
+
+def _alert(operation: Operation | None, row: ServerRow) -> str:
+    if operation is None or not operation.finished or operation.generation != row.generation:
+        return ""
+    if operation.outcome is Outcome.FAILED and row.state is ServerState.ASLEEP and operation.kind is Kind.DISCARD:
+        return ""
+    return words.ending(operation)
+
+
+def _progress(operation: Operation) -> Progress:
+    return Progress(
+        id=operation.id,
+        headline=words.headline(operation),
+        why=words.why(operation),
+        stages=words.stages(operation),
+        percent=operation.percent,
+        note=operation.progress.note,
+    )
+
+
+def _saved(settings: HubernateService, row: ServerRow, each: Checkpoint, now: datetime, *, newest: bool) -> Saved:
+    choice = {"opt-tenant": row.tenant, "opt-start": "checkpoint", "opt-checkpoint_id": each.id}
+    server = f"/{quote(row.name)}" if row.name else ""
+    return Saved(
+        id=each.id,
+        name=each.name,
+        when=moment(each.created_at, now),
+        size=show_bytes(each.size),
+        changed=f"{show_bytes(each.changed_bytes)} of changes" if each.changed_bytes else "no changes",
+        generation=each.generation,
+        profile=each.profile,
+        largest=[(entry.path, show_bytes(entry.size)) for entry in each.largest],
+        notes=each.notes,
+        usable=each.usable,
+        newest=newest,
+        start_url=f"{settings.hub_path}spawn/{quote(row.hub_name, safe='')}{server}?{urlencode(choice)}",
+    )
+
+
+def moment(when: datetime, now: datetime) -> Moment:
+    """`when` in words."""
+    return Moment(words.ago(when, now), words.exact(when), when.isoformat())

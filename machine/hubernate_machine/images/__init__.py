@@ -1,0 +1,1 @@
+"""Images of the platform and its profiles: recipes, builds, the catalogue."""

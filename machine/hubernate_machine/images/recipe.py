@@ -1,0 +1,119 @@
+"""What each image is made of, and the content hash that says whether it must be built anew. No engine here."""
+
+import hashlib
+import tomllib
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from hubernate_core.names import LABEL_PREFIX
+
+ROOT = "root"
+ROOT_TAG = "hubernate/root:bookworm"
+CONTENT_LABEL = f"{LABEL_PREFIX}.content"
+
+
+@dataclass(frozen=True)
+class Entry:
+    """One file of a build context."""
+
+    data: bytes
+    executable: bool = False
+
+
+@dataclass(frozen=True)
+class Recipe:
+    """How one image is made: `images/NAME/Dockerfile` and what its context holds.
+
+    `sources` are import packages that land in `site/`; `data` maps folders of the project to folders of the context.
+    """
+
+    name: str
+    parent: str
+    locks: tuple[str, ...] = ()
+    sources: tuple[str, ...] = ()
+    data: tuple[tuple[str, str], ...] = ()
+    needs_torch: bool = False
+
+
+RECIPES: Mapping[str, Recipe] = {
+    recipe.name: recipe
+    for recipe in (
+        Recipe("debian", ROOT),
+        Recipe("gate", "debian", ("gate.txt",), ("core/hubernate_core", "gate/hubernate_gate")),
+        Recipe("agent", "debian", ("agent.txt",), ("core/hubernate_core", "checkpointer/hubernate_checkpointer")),
+        Recipe(
+            "base",
+            "debian",
+            ("lab.txt", "env-base.txt"),
+            ("core/hubernate_core", "server_ext/hubernate_server", "server_ext/hubernate"),
+            (("server_ext/jupyter-config", "etc/jupyter"),),
+        ),
+        Recipe("spark", "base", ("env-spark.txt",)),
+        Recipe("torch", "base", ("env-torch.txt",), needs_torch=True),
+    )
+}
+
+
+def in_order(wanted: tuple[str, ...]) -> tuple[Recipe, ...]:
+    """The recipes of `wanted` and of everything they stand on, parents first."""
+    chosen: list[Recipe] = []
+    for name in wanted:
+        line: list[Recipe] = []
+        while name != ROOT:
+            line.append(RECIPES[name])
+            name = RECIPES[name].parent
+        chosen += [recipe for recipe in reversed(line) if recipe not in chosen]
+    return tuple(chosen)
+
+
+def context(recipe: Recipe, project: Path) -> dict[str, Entry]:
+    """Every file of the recipe's build context by its path there, without what belongs to this machine alone.
+
+    Raises:
+        FileNotFoundError: the clone is not complete.
+    """
+    files = _folder(project / "images" / recipe.name, "") | _folder(project / "images" / "build", "build")
+    files |= {f"requirements/{name}": Entry((project / "requirements" / name).read_bytes()) for name in recipe.locks}
+    for source in recipe.sources:
+        files |= _folder(project / source, f"site/{Path(source).name}")
+    for source, target in recipe.data:
+        files |= _folder(project / source, target)
+    if recipe.sources:
+        files |= _metadata(project)
+    return files
+
+
+def _folder(folder: Path, target: str) -> dict[str, Entry]:
+    if not folder.is_dir():
+        raise FileNotFoundError(f"{folder} is not there: this clone is not complete")
+    return {
+        f"{target}/{path.relative_to(folder).as_posix()}".lstrip("/"): Entry(
+            path.read_bytes(), bool(path.stat().st_mode & 0o100)
+        )
+        for path in sorted(folder.rglob("*"))
+        if path.is_file() and "__pycache__" not in path.parts and path.suffix != ".pyc"
+    }
+
+
+def _metadata(project: Path) -> dict[str, Entry]:
+    """Name and version where `importlib.metadata` looks for them: an image holds parts of our one distribution."""
+    about = tomllib.loads((project / "pyproject.toml").read_text())["project"]
+    folder = f"site/{about['name']}-{about['version']}.dist-info"
+    text = f"Metadata-Version: 2.1\nName: {about['name']}\nVersion: {about['version']}\n"
+    return {f"{folder}/METADATA": Entry(text.encode()), f"{folder}/INSTALLER": Entry(b"hubernate\n")}
+
+
+def content_hash(files: Mapping[str, Entry], parent: str) -> str:
+    """64 hexadecimal digits of names, modes and bytes of `files` and of the parent's content; never of a time."""
+    digest = hashlib.sha256(f"parent {parent}\n".encode())
+    for name in sorted(files):
+        entry = files[name]
+        digest.update(f"{name}\0{entry.executable:d}\0{len(entry.data)}\0".encode())
+        digest.update(entry.data)
+    return digest.hexdigest()
+
+
+def tag(name: str, content: str) -> str:
+    """The engine's name of an image with this content; the same for every installation on the machine."""
+    return f"hubernate/{name}:{content[:16]}"

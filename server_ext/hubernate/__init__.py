@@ -1,0 +1,1 @@
+"""The SDK: what people import in notebooks, and the `hubernate` command."""

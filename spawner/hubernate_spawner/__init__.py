@@ -1,0 +1,1 @@
+"""JupyterHub spawners that resume a saved environment and open an operation to stop."""

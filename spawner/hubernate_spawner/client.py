@@ -1,0 +1,156 @@
+"""The platform service, as the spawner sees it: ``/api/v1/hub/…`` (shapes in `hubernate_core.wire`)."""
+
+from collections.abc import Iterable
+from datetime import datetime
+from pathlib import Path
+from typing import Any, TypeVar
+from urllib.parse import quote
+
+import httpx
+from pydantic import BaseModel, ValidationError
+
+from hubernate_core.errors import (
+    Broken,
+    Conflict,
+    HubernateError,
+    NotAllowed,
+    NotFound,
+    Unavailable,
+    UserError,
+    shorten,
+)
+from hubernate_core.names import OperationId, ServerId
+from hubernate_core.operation import Operation
+from hubernate_core.server import Server, Ticket
+from hubernate_core.wire import Abandoned, Generation, Started, StartOptions, StartRequest, StopRequest
+
+_Model = TypeVar("_Model", bound=BaseModel)
+_REFUSALS: dict[int, type[HubernateError]] = {403: NotAllowed, 404: NotFound, 409: Conflict}
+
+
+class ServiceClient:
+    """Calls the platform service; every method raises a `HubernateError` and nothing else when it fails."""
+
+    def __init__(self, url: str, token_file: str, transport: httpx.AsyncBaseTransport | None = None) -> None:
+        self._token_file = Path(token_file)
+        self._token = ""
+        self._http = httpx.AsyncClient(
+            base_url=f"{url.rstrip('/')}/api/v1/hub/",
+            timeout=httpx.Timeout(15, connect=5),
+            transport=transport,
+            trust_env=False,  # a proxy of this machine's environment would get the token, and knows no way there
+        )
+
+    async def start(self, request: StartRequest) -> Ticket:
+        """Ask to start a server. Never repeats itself: the caller looks at `wait_for` and asks again."""
+        return await self._call(Ticket, "POST", "servers/start", body=request)
+
+    async def started(self, server: ServerId, body: Started) -> Server:
+        """The containers of a start exist."""
+        return await self._call(Server, "POST", f"servers/{server}/started", body=body)
+
+    async def ready(self, server: ServerId, generation: int) -> Server:
+        """The server answers: from now on it holds work that must be saved."""
+        return await self._call(Server, "POST", f"servers/{server}/ready", body=Generation(generation=generation))
+
+    async def abandoned(self, server: ServerId, body: Abandoned) -> Server:
+        """The start failed and its containers are removed."""
+        return await self._call(Server, "POST", f"servers/{server}/abandoned", body=body)
+
+    async def stop(self, server: ServerId, body: StopRequest) -> Operation:
+        """Open (or join) the operation that saves and stops the server."""
+        return await self._call(Operation, "POST", f"servers/{server}/stop", body=body)
+
+    async def operation(self, operation: OperationId, after: datetime | None = None, wait_s: float = 0) -> Operation:
+        """The operation's row: at once, or when it changed since `after`, at most `wait_s` seconds later."""
+        query: dict[str, str] = {"wait_s": str(wait_s)}
+        if after is not None:
+            query["after"] = after.isoformat()
+        return await self._call(Operation, "GET", f"operations/{operation}", query=query, wait_s=wait_s)
+
+    async def start_options(self, user: str, server_name: str, groups: Iterable[str]) -> StartOptions:
+        """What the person may start."""
+        query: dict[str, Any] = {"server_name": server_name, "groups": list(groups)}
+        return await self._call(StartOptions, "GET", f"users/{quote(user, safe='')}/start-options", query=query)
+
+    async def _call(
+        self,
+        answer: type[_Model],
+        method: str,
+        path: str,
+        *,
+        body: BaseModel | None = None,
+        query: dict[str, Any] | None = None,
+        wait_s: float = 0,
+    ) -> _Model:
+        response = await self._send(method, path, body, query, wait_s)
+        if response.status_code == httpx.codes.UNAUTHORIZED:
+            self._token = ""  # it may have been renewed since it was read
+            response = await self._send(method, path, body, query, wait_s)
+        if not response.is_success:
+            raise _refusal(response, f"{method} {path}")
+        try:
+            return answer.model_validate_json(response.content)
+        except ValidationError as problem:
+            raise Broken(
+                f"the platform service answered {method} {path} in a shape this hub does not know"
+            ) from problem
+
+    async def _send(
+        self, method: str, path: str, body: BaseModel | None, query: dict[str, Any] | None, wait_s: float
+    ) -> httpx.Response:
+        try:
+            self._token = self._token or self._token_file.read_text().strip()
+        except OSError as problem:
+            raise Broken(f"cannot read the spawner's token file {self._token_file}: {problem.strerror}") from problem
+        headers = {"Authorization": f"Bearer {self._token}"}
+        content = None
+        if body is not None:
+            content, headers["Content-Type"] = body.model_dump_json().encode(), "application/json"
+        try:
+            return await self._http.request(
+                method,
+                path,
+                content=content,
+                params=query,
+                headers=headers,
+                timeout=httpx.Timeout(15 + wait_s, connect=5),
+            )
+        except httpx.HTTPError as problem:
+            raise Unavailable(f"the platform service did not answer ({type(problem).__name__})") from problem
+
+
+def _refusal(response: httpx.Response, call: str) -> HubernateError:
+    """The error that a response stands for; its message is the service's own where it sent one."""
+    status, message = response.status_code, _message(response)
+    if status in (400, 422):
+        return UserError(message or "the platform service refused the request")
+    if status in _REFUSALS:
+        return _REFUSALS[status](message or f"the platform service answered {status}")
+    if status == httpx.codes.UNAUTHORIZED:
+        return Broken("the platform service does not know the spawner's token; run 'hubernate doctor'")
+    return Unavailable(message or f"the platform service answered {status} to {call}")
+
+
+def _message(response: httpx.Response) -> str:
+    """The human sentence of an error body: ``{"message": …}`` or FastAPI's ``{"detail": …}``."""
+    try:
+        data = response.json()
+    except ValueError:
+        return ""
+    found = data.get("message") or data.get("detail") if isinstance(data, dict) else None
+    return shorten(found, 1000) if isinstance(found, str) else ""
+
+
+class GateProbe:
+    """Whether a gate answers for its notebook; called many times a second while a server starts."""
+
+    def __init__(self) -> None:
+        self._http = httpx.AsyncClient(timeout=httpx.Timeout(2), trust_env=False)
+
+    async def __call__(self, url: str) -> bool:
+        """True once `url` answers 200; the gate says 503 until the notebook listens."""
+        try:
+            return (await self._http.get(url)).status_code == httpx.codes.OK
+        except httpx.HTTPError:
+            return False

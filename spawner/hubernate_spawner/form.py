@@ -1,0 +1,74 @@
+"""The start form: what the platform service offers, as HTML for JupyterHub's spawn page. Pure; escaped by Jinja."""
+
+from datetime import datetime, timedelta
+from importlib.resources import files
+
+from jinja2 import Environment, StrictUndefined
+
+from hubernate_core.checkpoint import Checkpoint
+from hubernate_core.quantity import show_bytes
+from hubernate_core.server import Start
+from hubernate_core.wire import ProfileCard, StartOptions, TenantOptions
+
+_TEMPLATE = Environment(autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True).from_string(
+    (files(__package__) / "start_form.html").read_text()
+)
+
+
+def make_form(options: StartOptions, now: datetime) -> str:
+    """HTML of the start form's fields (the page adds form element and button).
+
+    Args:
+        options: what the person may start.
+        now: UTC, for the ages.
+    """
+    chosen = options.default.tenant
+    tenants = [_tenant(each, options, now) for each in options.tenants]
+    if tenants and not any(each["name"] == chosen for each in tenants):
+        chosen = str(tenants[0]["name"])
+    return _TEMPLATE.render(tenants=tenants, chosen=chosen, saving=options.operation is not None)
+
+
+def age(past: timedelta) -> str:
+    """`past` for a person: "just now", "5 min ago", "3 h ago", "2 days ago"."""
+    minutes = int(past.total_seconds() // 60)
+    if minutes < 1:
+        return "just now"
+    if minutes < 90:
+        return f"{minutes} min ago"
+    if minutes < 48 * 60:
+        return f"{round(minutes / 60)} h ago"
+    return f"{minutes // (24 * 60)} days ago"
+
+
+def _tenant(tenant: TenantOptions, options: StartOptions, now: datetime) -> dict[str, object]:
+    usable = [each for each in tenant.checkpoints if each.usable]
+    titles = {each.name: each.title for each in tenant.profiles}
+    default = options.default.start if usable else Start.CLEAN
+    profiles = [each.name for each in tenant.profiles]
+    wanted = options.default.profile
+    return {
+        "name": tenant.name,
+        "title": tenant.title or tenant.name,
+        "newest": _line(usable[0], titles, now) if usable else None,
+        "earlier": [(each.id, _line(each, titles, now)) for each in usable[1:]],
+        "lost": len(tenant.checkpoints) - len(usable),
+        "profiles": [_card(each) for each in tenant.profiles],
+        "profile": wanted if wanted in profiles else (profiles or [""])[0],
+        "start": str(Start.CONTINUE if default is Start.CHECKPOINT else default),
+    }
+
+
+def _line(checkpoint: Checkpoint, titles: dict[str, str], now: datetime) -> str:
+    name = f"“{checkpoint.name}” · " if checkpoint.name else ""
+    profile = titles.get(checkpoint.profile, checkpoint.profile)
+    return f"{name}{profile} · saved {age(now - checkpoint.created_at)} · {show_bytes(checkpoint.size)}"
+
+
+def _card(profile: ProfileCard) -> dict[str, str]:
+    return {
+        "name": profile.name,
+        "title": profile.title,
+        "description": profile.description,
+        "size": f"{profile.cpu / 1000:g} CPU · {profile.memory / 1024**3:.3g} GiB memory",
+    }

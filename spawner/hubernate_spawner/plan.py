@@ -1,0 +1,227 @@
+"""From a ticket to two containers, a network, a volume and a gate file: pure, no engine, no hub, no clock.
+
+What is decided here and nowhere else: what a container may do, what it is called, and what it is told. Container bodies
+are in the shape of Docker's Engine API (``POST /containers/create``, 1.41), so that what a test compares is what the
+engine gets. Names and labels are made of ids alone; user text reaches the gate file and one URL path, and no template.
+"""
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+from urllib.parse import urlsplit
+
+from hubernate_core import names
+from hubernate_core.errors import Broken
+from hubernate_core.gate_file import GATE_PORT, GATE_UID, GateFile
+from hubernate_core.image_ref import parse_image
+from hubernate_core.server import Start, Ticket
+
+HOME = "/home/jovyan"
+CA_BUNDLE = "/etc/hubernate/ca-bundle.crt"
+"""Where a notebook finds the machine's CA bundle, read-only."""
+NOTEBOOK_USER = "1000:1000"
+_CA_VARIABLES = (
+    "SSL_CERT_FILE",
+    "REQUESTS_CA_BUNDLE",
+    "CURL_CA_BUNDLE",
+    "PIP_CERT",
+    "NODE_EXTRA_CA_CERTS",
+    "GIT_SSL_CAINFO",
+)
+_MIB = 1024**2
+_SHM_MAX = 1024 * _MIB
+"""/dev/shm: PyTorch and Arrow need far more than Docker's 64 MiB; it counts towards the memory limit."""
+ICC = "com.docker.network.bridge.enable_icc"
+BRIDGE = "com.docker.network.bridge.name"
+
+JsonObject = dict[str, Any]
+
+
+@dataclass(frozen=True)
+class Facts:
+    """What this installation adds to every start. Sizes in bytes."""
+
+    instance: str
+    gate_image: str
+    mirrors: Mapping[str, str] = field(default_factory=dict)
+    ca_bundle: str = ""
+    gate_settings: Mapping[str, Any] = field(default_factory=dict)
+    gate_memory: int = 128 * _MIB
+    log_bytes: int = 10 * _MIB
+
+
+@dataclass(frozen=True)
+class NetworkSpec:
+    """A tenant's network: a bridge whose containers cannot reach one another."""
+
+    name: str
+    options: JsonObject
+    labels: dict[str, str]
+
+
+@dataclass(frozen=True)
+class VolumeSpec:
+    """A person's home in one tenant."""
+
+    name: str
+    labels: dict[str, str]
+
+
+@dataclass(frozen=True)
+class ContainerSpec:
+    """One container: its engine name and the body of ``POST /containers/create``."""
+
+    name: str
+    body: JsonObject
+
+    @property
+    def image(self) -> str:
+        """The image reference it runs."""
+        return str(self.body["Image"])
+
+
+@dataclass(frozen=True)
+class Plan:
+    """Everything that one start makes."""
+
+    network: NetworkSpec
+    volume: VolumeSpec
+    gate: ContainerSpec
+    notebook: ContainerSpec
+    gate_file: GateFile
+
+
+def make_plan(ticket: Ticket, hub_env: Mapping[str, str], facts: Facts) -> Plan:
+    """What one start makes.
+
+    Args:
+        ticket: the platform service's answer.
+        hub_env: ``Spawner.get_env()``; its values go to the gate file and nowhere else, the path prefix excepted.
+        facts: this installation's.
+
+    Raises:
+        Broken: ticket or hub environment contradict what this platform writes (an image without a digest, a foreign
+            volume name); nothing was made.
+    """
+    labels = {
+        names.INSTANCE_LABEL: names.check_instance(facts.instance),
+        names.TENANT_LABEL: names.check_id(ticket.tenant_id, "tenant_id"),
+    }
+    server = labels | {
+        names.SERVER_LABEL: names.check_id(ticket.server_id, "server_id"),
+        names.GENERATION_LABEL: str(ticket.generation),
+    }
+    volume = names.home_volume(facts.instance, ticket.owner_id)
+    if ticket.home_volume != volume:
+        raise Broken(f"the ticket names volume {ticket.home_volume!r}, this platform calls it {volume!r}")
+    gate_file = make_gate_file(ticket, hub_env, facts)
+    network = make_network(ticket, facts)
+    return Plan(
+        network=network,
+        volume=VolumeSpec(volume, labels | {names.ROLE_LABEL: "home"}),
+        gate=_gate(ticket, facts, network.name, server),
+        notebook=_notebook(ticket, facts, gate_file.prefix, server),
+        gate_file=gate_file,
+    )
+
+
+def make_network(ticket: Ticket, facts: Facts) -> NetworkSpec:
+    """The network of the ticket's tenant."""
+    return NetworkSpec(
+        name=names.tenant_network(facts.instance, ticket.tenant_id),
+        options={ICC: "false", BRIDGE: names.tenant_bridge(ticket.tenant_id)},
+        labels={names.INSTANCE_LABEL: facts.instance, names.TENANT_LABEL: ticket.tenant_id},
+    )
+
+
+def make_gate_file(ticket: Ticket, hub_env: Mapping[str, str], facts: Facts) -> GateFile:
+    """The gate's configuration. Keys of `hub_env`: jupyterhub/spawner.py ``get_env``, 6.1.
+
+    Raises:
+        Broken: a key is missing.
+    """
+    try:
+        base = hub_env["JUPYTERHUB_BASE_URL"]
+        return GateFile(
+            server_id=ticket.server_id,
+            generation=ticket.generation,
+            user=hub_env["JUPYTERHUB_USER"],
+            server_name=hub_env["JUPYTERHUB_SERVER_NAME"],
+            prefix=hub_env["JUPYTERHUB_SERVICE_PREFIX"],
+            hub_api_url=hub_env["JUPYTERHUB_API_URL"].rstrip("/"),
+            hub_public_url=hub_env.get("JUPYTERHUB_HOST", ""),
+            hub_base_path=f"{base.rstrip('/')}/hub/",
+            client_id=hub_env["JUPYTERHUB_CLIENT_ID"],
+            hub_token=hub_env["JUPYTERHUB_API_TOKEN"],
+            callback_path=urlsplit(hub_env["JUPYTERHUB_OAUTH_CALLBACK_URL"]).path,
+            public_url=hub_env.get("JUPYTERHUB_PUBLIC_URL", ""),
+            access_scopes=tuple(json.loads(hub_env["JUPYTERHUB_OAUTH_ACCESS_SCOPES"])),
+            cookie_options=json.loads(hub_env.get("JUPYTERHUB_COOKIE_OPTIONS") or "{}"),
+            service_url=ticket.service_url,
+            relay_token=ticket.relay_token,
+            settings=dict(facts.gate_settings),
+        )
+    except KeyError as missing:
+        raise Broken(f"the hub gave this start no {missing.args[0]}; is the spawner run by JupyterHub 6?") from missing
+
+
+def _hardened(memory: int, pids: int, log_bytes: int) -> JsonObject:
+    """What every container of ours has in common: as little as possible. Default seccomp applies by not naming one."""
+    return {
+        "CapDrop": ["ALL"],
+        "SecurityOpt": ["no-new-privileges"],
+        "Privileged": False,
+        "Memory": memory,
+        "MemorySwap": memory,
+        "PidsLimit": pids,
+        "RestartPolicy": {"Name": "no"},
+        "LogConfig": {"Type": "json-file", "Config": {"max-size": str(log_bytes), "max-file": "2"}},
+    }
+
+
+def _gate(ticket: Ticket, facts: Facts, network: str, labels: dict[str, str]) -> ContainerSpec:
+    return ContainerSpec(
+        name=names.gate_container(facts.instance, ticket.server_id, ticket.generation),
+        body={
+            "Image": facts.gate_image,
+            "User": f"{GATE_UID}:{GATE_UID}",
+            "Env": [],
+            "ExposedPorts": {f"{GATE_PORT}/tcp": {}},
+            "Labels": labels | {names.ROLE_LABEL: "gate"},
+            "HostConfig": _hardened(facts.gate_memory, 64, facts.log_bytes) | {"NetworkMode": network},
+        },
+    )
+
+
+def _notebook(ticket: Ticket, facts: Facts, prefix: str, labels: dict[str, str]) -> ContainerSpec:
+    parse_image(ticket.image, "ticket.image", need_digest=True)
+    limits = ticket.profile.resources
+    mounts: list[JsonObject] = [{"Type": "volume", "Source": ticket.home_volume, "Target": HOME}]
+    if facts.ca_bundle:
+        mounts.append({"Type": "bind", "Source": facts.ca_bundle, "Target": CA_BUNDLE, "ReadOnly": True})
+    gate = names.gate_container(facts.instance, ticket.server_id, ticket.generation)
+    return ContainerSpec(
+        name=names.notebook_container(facts.instance, ticket.server_id, ticket.generation),
+        body={
+            "Image": ticket.image,
+            "User": NOTEBOOK_USER,
+            "Env": [f"{name}={value}" for name, value in sorted(notebook_env(ticket, facts, prefix).items())],
+            "Labels": labels | {names.ROLE_LABEL: "notebook"},
+            "HostConfig": _hardened(limits.memory, limits.pids, facts.log_bytes)
+            | {
+                "NetworkMode": f"container:{gate}",
+                "NanoCpus": limits.cpu * 1_000_000,
+                "Init": True,
+                "ShmSize": min(_SHM_MAX, limits.memory // 2),
+                "Mounts": mounts,
+            },
+        },
+    )
+
+
+def notebook_env(ticket: Ticket, facts: Facts, prefix: str) -> dict[str, str]:
+    """The notebook's whole environment: mirrors, the profile's over them, then the platform's, which always win."""
+    trust = dict.fromkeys(_CA_VARIABLES, CA_BUNDLE) if facts.ca_bundle else {}
+    platform = {"HUBERNATE_BASE_URL": prefix} | ({"HUBERNATE_SAFE": "1"} if ticket.start is Start.SAFE else {})
+    return {**trust, **facts.mirrors, **ticket.profile.env, **platform}

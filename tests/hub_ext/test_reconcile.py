@@ -1,0 +1,264 @@
+"""What the loops finish: servers that died, vanished, were forgotten or never became ready; silence decides nothing."""
+
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from hubernate_core.operation import Step
+from hubernate_core.server import Ticket
+from support.platform_service import Running, Started, eventually, running
+
+
+@pytest.fixture
+def service(tmp_path: Path) -> Iterator[Running]:
+    quick = {"hub_grace_s": 0.5, "gone_after_s": 0.5, "retry_after_s": 600}
+    with running(tmp_path, loops=True, **quick) as found:
+        yield found
+
+
+def state(service: Running, server: Started) -> dict[str, Any]:
+    found: dict[str, Any] = service.person("ada")("GET", f"/servers/{server.id}").json()
+    return found
+
+
+def fail(service: Running, server: Started, reason: str = "the registry is down") -> None:
+    agent = service.agent()
+    agent.say(agent.order(server.seen()), Step.FAILED, reason=reason)
+
+
+def test_a_server_that_ran_out_of_memory_is_saved_as_it_lies(service: Running) -> None:
+    server = service.start("ada")
+    agent = service.agent()
+    dead = server.seen(running=False, exit_code=137, oom_killed=True)
+    orders = eventually("an order", lambda: agent.poll(dead).orders)
+    assert (str(orders[0].kind), str(orders[0].trigger)) == ("stop", "died")
+    page = service.ask("GET", "/", service.person("ada").token, headers={"accept": "text/html"}).text
+    assert "ran out of memory" in page
+    assert agent.say(orders[0], Step.CAPTURED) == "continue"
+    agent.finish(orders[0])
+    assert state(service, server)["state"] == "asleep"
+
+
+def test_a_dead_server_that_could_not_be_saved_blocks_the_start_and_may_be_discarded(service: Running) -> None:
+    server = service.start("ada")
+    agent = service.agent()
+    dead = server.seen(running=False, exit_code=1)
+    agent.poll(dead)
+    orders = eventually("an order", lambda: agent.poll(dead).orders)
+    agent.say(orders[0], Step.FAILED, reason="the disk is full")
+    refused = service.request_start("ada", profile="base")
+    assert refused.status_code == 409
+    assert "disk is full" in refused.json()["detail"]
+    ada = service.person("ada")
+    path = f"/servers/{server.id}/operations"
+    assert ada("POST", path, json={"kind": "discard"}).json()["confirm"] == "discard"
+    assert ada("POST", f"{path}?confirm=discard", json={"kind": "discard"}).status_code == 202
+    agent.say(agent.order(dead), Step.RELEASED)
+    assert service.request_start("ada", profile="base").status_code == 200
+
+
+def test_a_running_server_cannot_be_discarded(service: Running) -> None:
+    server = service.start("ada")
+    asked = service.person("ada")("POST", f"/servers/{server.id}/operations?confirm=discard", json={"kind": "discard"})
+    assert asked.status_code == 409
+
+
+def test_a_container_that_is_gone_is_told_honestly(service: Running) -> None:
+    server = service.start("ada")
+    agent = service.agent()
+
+    def asleep() -> bool:
+        agent.poll()
+        return bool(state(service, server)["state"] == "asleep")
+
+    eventually("asleep", asleep)
+    page = service.ask("GET", "/", service.person("ada").token, headers={"accept": "text/html"}).text
+    assert "removed from outside" in page
+
+
+def restart(service: Running, server: Started) -> Started:
+    """The next start of `server`, after its container seemed to be gone."""
+    agent = service.agent()
+
+    def asleep() -> bool:
+        agent.poll()
+        return bool(state(service, server)["state"] == "asleep")
+
+    eventually("asleep", asleep)
+    return service.start("ada")
+
+
+def test_a_container_of_an_older_start_is_named_and_no_start_is_made_beside_it(
+    service: Running, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    monkeypatch.setattr("hubernate_hub.reconcile.servers._STRAY_AFTER_S", 0.2)
+    older = service.start("ada")
+    newer = restart(service, older)
+    agent = service.agent()
+    agent.poll(older.seen(), newer.seen())
+    eventually("told", lambda: [each for each in caplog.records if "an older start still runs" in each.message])
+    time.sleep(0.5)
+    told = [each for each in caplog.records if "an older start still runs" in each.message]
+    assert [(each.levelname, each.__dict__["container"]) for each in told] == [("ERROR", older.container)]
+    root = service.person("root", admin=True)
+    page = service.ask("GET", "/admin", root.token, headers={"accept": "text/html"}).text
+    assert older.container[:12] in page
+    assert service.request_start("ada").json()["adopt"] == newer.container, "what runs may be taken back"
+    service.tell(newer.ticket, "stop", {"generation": 2})
+    agent.finish(agent.order(older.seen(), newer.seen()))
+    agent.poll(older.seen())
+    refused = service.request_start("ada")
+    assert refused.status_code == 409
+    assert "older start (1)" in refused.json()["detail"]
+    agent.poll()
+    assert service.request_start("ada").json()["generation"] == 3
+
+
+def given_up_but_running(service: Running) -> Started:
+    """A start that was given up before its `ready` came, and whose container is there all the same."""
+    ticket = Ticket.model_validate(service.request_start("ada", profile="base").json())
+    server = Started(ticket, "c" * 64, "d" * 64)
+    service.tell(ticket, "abandoned", {"generation": 1, "reason": "no answer"})
+    service.agent().poll(server.seen())
+    return server
+
+
+@pytest.mark.parametrize("hub", ["serves it", "forgot it", "is down"])
+def test_a_container_whose_start_was_given_up_may_hold_work(
+    service: Running, monkeypatch: pytest.MonkeyPatch, hub: str
+) -> None:
+    monkeypatch.setattr("hubernate_hub.reconcile.servers._STRAY_AFTER_S", 0.2)
+    ada, agent = service.person("ada"), service.agent()
+    ada("GET", "/me")  # asked once, kept for a minute
+    if hub == "serves it":
+        service.hub.runs("ada")
+    service.hub.broken = hub == "is down"
+    server = given_up_but_running(service)
+    eventually("running", lambda: ada("GET", f"/servers/{server.id}").json()["state"] == "running")
+    if hub == "forgot it":
+        order = eventually("an order", lambda: agent.poll(server.seen()).orders)[0]
+        assert (str(order.kind), order.container_id) == ("stop", server.container)
+    else:
+        time.sleep(1)
+        assert agent.poll(server.seen()).orders == ()
+
+
+def test_silence_decides_nothing(service: Running) -> None:
+    server = service.start("ada")
+    time.sleep(1.2)
+    assert state(service, server)["state"] == "running"
+
+
+def test_an_agent_that_is_silent_is_named_on_the_operation(tmp_path: Path) -> None:
+    with running(tmp_path, loops=True, hub_every_s=1000, agent_silent_after_s=0.3) as service:
+        server = service.start("ada")
+        service.agent().poll(server.seen())
+        service.tell(server.ticket, "stop", {"generation": 1})
+        note = eventually("a note", lambda: state(service, server)["operation"]["progress"]["note"])
+        assert "has not answered since" in note
+        assert "keeps running" in note
+        assert state(service, server)["operation"]["step"] == "requested", "it waits, it does not fail"
+
+
+def test_after_a_failed_stop_the_hub_takes_the_server_back(service: Running) -> None:
+    server = service.start("ada")
+    service.tell(server.ticket, "stop", {"generation": 1})
+    service.hub.forgets("ada")  # an exception in Spawner.stop is swallowed: the hub believes it stopped
+    fail(service, server)
+    eventually("the hub is asked", lambda: service.hub.asked("POST", "users/ada/server"))
+    adopted = service.request_start("ada").json()
+    assert adopted["adopt"] == server.container
+    calls = service.hub.asked("POST", "users/ada/server")
+    time.sleep(0.5)
+    assert service.hub.asked("POST", "users/ada/server") == calls, "once it is there, it is left alone"
+
+
+def test_a_server_the_hub_forgot_is_saved_and_stopped(service: Running) -> None:
+    server = service.start("ada")
+    service.hub.forgets("ada")
+    agent = service.agent()
+    orders = eventually("an order", lambda: agent.poll(server.seen()).orders)
+    assert str(orders[0].trigger) == "forgotten"
+    agent.finish(orders[0])
+    assert state(service, server)["state"] == "asleep"
+
+
+def test_a_deleted_users_server_is_saved(service: Running) -> None:
+    server = service.start("ada")
+    del service.hub.people["ada"]
+    service.hub.forgets("ada")
+    orders = eventually("an order", lambda: service.agent().poll(server.seen()).orders)
+    assert str(orders[0].trigger) == "user-deleted"
+
+
+def test_a_hub_that_is_down_changes_nothing(service: Running) -> None:
+    server = service.start("ada")
+    ada = service.person("ada")
+    ada("GET", "/me")
+    service.hub.forgets("ada")
+    service.hub.broken = True
+    agent = service.agent()
+    time.sleep(1.2)
+    assert agent.poll(server.seen()).orders == ()
+    service.tell(server.ticket, "stop", {"generation": 1})
+    agent.finish(agent.order())
+    assert ada("GET", f"/servers/{server.id}").json()["state"] == "asleep", "saving goes on without it"
+
+
+def test_a_start_that_the_hub_gave_up_is_cleaned(service: Running) -> None:
+    ticket = service.request_start("ada", profile="base").json()
+    body = {"generation": 1, "node": "local", "container_id": "c" * 64, "gate_container_id": "d" * 64}
+    service.spawner("POST", f"/servers/{ticket['server_id']}/started", json=body)
+    seen = {"server_id": ticket["server_id"], "generation": 1, "container_id": "c" * 64, "running": True}
+    orders = eventually("an order", lambda: service.agent().poll(seen).orders)
+    assert str(orders[0].kind) == "discard"
+
+
+def test_a_ready_that_was_lost_is_believed_from_the_hub(service: Running) -> None:
+    ticket = service.request_start("ada", profile="base").json()
+    body = {"generation": 1, "node": "local", "container_id": "c" * 64, "gate_container_id": "d" * 64}
+    service.hub.runs("ada")
+    service.spawner("POST", f"/servers/{ticket['server_id']}/started", json=body)
+    ada = service.person("ada")
+    eventually("running", lambda: ada("GET", f"/servers/{ticket['server_id']}").json()["state"] == "running")
+
+
+def test_an_old_server_is_put_to_sleep_although_busy(tmp_path: Path) -> None:
+    tenants = [{"name": "physics", "culling": {"idle_after": "P30D", "max_age": "PT8H"}}]
+    with running(tmp_path, loops=True, hub_every_s=1000, state={"tenants": tenants}) as service:
+        server = service.start("ada")
+        service.clock.move(hours=9)
+        orders = eventually("an order", lambda: service.agent().poll(server.seen()).orders)
+        assert str(orders[0].trigger) == "max-age"
+
+
+def test_no_more_idle_servers_than_allowed_are_saved_at_once(tmp_path: Path) -> None:
+    tenants = [{"name": "physics", "culling": {"max_age": "PT8H"}}]
+    with running(tmp_path, loops=True, hub_every_s=1000, cull_at_once=2, state={"tenants": tenants}) as service:
+        for number in range(4):
+            service.start(f"user{number}")
+        service.clock.move(hours=9)
+        agent = service.agent()
+        eventually("two orders", lambda: len(agent.poll().orders) == 2)
+        time.sleep(0.5)
+        orders = agent.poll().orders
+        assert len(orders) == 2
+        agent.finish(orders[0])
+        eventually("the next", lambda: orders[1].operation_id in {o.operation_id for o in agent.poll().orders})
+        eventually("two again", lambda: len(agent.poll().orders) == 2)
+
+
+def test_tenants_are_read_again_when_their_file_changes(service: Running) -> None:
+    assert service.request_start("ada", groups=("chemistry",), profile="base").status_code == 403
+    (service.folder / "tenants.json").write_text('[{"name": "chemistry"}, {"name": "physics"}]')
+    eventually(
+        "the new team", lambda: service.request_start("ada", groups=("chemistry",), profile="base").status_code == 200
+    )
+    (service.folder / "tenants.json").write_text("{broken")
+    time.sleep(0.4)
+    assert service.request_start("eve", groups=("chemistry",), profile="base").status_code == 200, (
+        "the former one stays"
+    )

@@ -1,0 +1,165 @@
+"""A real Jupyter Server with the extension and the notebook's own configuration, spoken to as the gate does."""
+
+import os
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+import httpx
+import pytest
+
+from hubernate_server.extension import add_hub
+from hubernate_server.place import Place, read_place
+
+ROOT = Path(__file__).resolve().parents[2]
+CONFIG = ROOT / "server_ext/hubernate_server/notebook_config.py"
+
+
+def _free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
+
+
+@pytest.fixture
+def notebook(tmp_path: Path) -> Iterator[Callable[..., httpx.Client]]:
+    """Start a notebook; its client. Extra environment by keyword."""
+    running: list[subprocess.Popen[bytes]] = []
+
+    def start(*args: str, **env: str) -> httpx.Client:
+        port = _free_port()
+        (tmp_path / "home").mkdir(exist_ok=True)
+        kernels = tmp_path / "env/share/jupyter/kernels/mine"
+        kernels.mkdir(parents=True, exist_ok=True)
+        (kernels / "kernel.json").write_text('{"argv": ["/bin/true"], "display_name": "Mine", "language": "python"}')
+        settings = {
+            "PATH": os.environ["PATH"],
+            "HOME": str(tmp_path / "home"),
+            "HUBERNATE_BASE_URL": "/user/al%20ice/",
+            "HUBERNATE_ENVIRONMENT": str(tmp_path / "env"),
+            "JUPYTER_CONFIG_PATH": str(ROOT / "server_ext/jupyter-config"),
+        }
+        log = (tmp_path / "log").open("wb")
+        process = subprocess.Popen(
+            [
+                sys.executable,
+                "-m",
+                "jupyter_server",
+                f"--config={CONFIG}",
+                f"--ServerApp.port={port}",
+                "--ServerApp.allow_root=True",  # tests may run as root
+                f"--ServerApp.runtime_dir={tmp_path / 'runtime'}",
+                *args,
+            ],
+            env=settings | env,
+            stdout=log,
+            stderr=log,
+        )
+        running.append(process)
+        client = httpx.Client(base_url=f"http://127.0.0.1:{port}/user/al%20ice/", timeout=20)
+        deadline = time.monotonic() + 60
+        while time.monotonic() < deadline and process.poll() is None:
+            try:
+                if client.get("api").status_code == 200:
+                    return client
+            except httpx.HTTPError:
+                time.sleep(0.1)
+        raise AssertionError(f"the notebook did not start: {(tmp_path / 'log').read_text()[-2000:]}")
+
+    yield start
+    for process in running:
+        process.terminate()
+        process.wait(20)
+
+
+def test_the_notebook_serves_the_person_that_the_gate_names(notebook: Callable[..., httpx.Client]) -> None:
+    client = notebook()
+    visitor = client.get("api/me", headers={"X-Forwarded-User": "bob%20%D1%8F"}).json()["identity"]
+    assert visitor["username"] == visitor["name"] == "bob я"
+    assert client.get("api/me").json()["identity"]["username"] == "al ice", "the owner's own processes are the owner"
+    # the gate owns XSRF: a post without the notebook's token is served
+    made = client.post("api/contents/", json={"type": "file", "ext": ".txt"})
+    assert made.status_code == 201, made.text
+
+
+def test_a_terminal_is_busy_while_it_runs_something(notebook: Callable[..., httpx.Client], tmp_path: Path) -> None:
+    client = notebook()
+    assert client.get("hubernate/api/activity").json() == {"terminals_busy": 0}
+    name = client.post("api/terminals").json()["name"]
+    time.sleep(1)
+    assert client.get("hubernate/api/activity").json() == {"terminals_busy": 0}, "a prompt is not work"
+    from websockets.sync.client import connect
+
+    base = str(client.base_url).replace("http://", "ws://")
+    with connect(
+        f"{base}terminals/websocket/{name}", additional_headers={"Origin": str(client.base_url)[:-1]}
+    ) as socket_:
+        socket_.send('["stdin", "sleep 30\\r"]')
+        deadline = time.monotonic() + 15
+        while time.monotonic() < deadline:
+            if client.get("hubernate/api/activity").json() == {"terminals_busy": 1}:
+                break
+            time.sleep(0.2)
+        else:
+            raise AssertionError("a running command was not seen")
+    client.delete(f"api/terminals/{name}")
+
+
+def test_being_asked_for_activity_is_no_activity(notebook: Callable[..., httpx.Client]) -> None:
+    client = notebook()
+    client.get("api/contents")
+    before = client.get("api/status?no_track_activity=1").json()["last_activity"]
+    time.sleep(0.01)
+    client.get("hubernate/api/activity")
+    assert client.get("api/status?no_track_activity=1").json()["last_activity"] == before
+
+
+def test_kernels_are_the_persons_and_in_a_safe_start_the_platforms(notebook: Callable[..., httpx.Client]) -> None:
+    assert set(notebook().get("api/kernelspecs").json()["kernelspecs"]) == {"mine"}
+    safe = set(notebook(HUBERNATE_SAFE="1").get("api/kernelspecs").json()["kernelspecs"])
+    assert "mine" not in safe
+
+
+def test_it_refuses_to_listen_where_no_gate_stands_before_it(notebook: Callable[..., httpx.Client]) -> None:
+    with pytest.raises(AssertionError, match=r"may listen on 127\.0\.0\.1 only"):
+        notebook("--ServerApp.ip=0.0.0.0")
+
+
+def test_nothing_of_this_run_stays_in_the_home_folder(notebook: Callable[..., httpx.Client], tmp_path: Path) -> None:
+    notebook().get("api/contents")
+    kept = [path.name for path in (tmp_path / "home").rglob("*") if path.is_file()]
+    assert not [name for name in kept if "cookie" in name or name.startswith(("jpserver", "kernel-"))], kept
+
+
+@pytest.mark.parametrize(
+    ("path", "place"),
+    [
+        ("/user/alice/", Place("alice", "", "/hub/")),
+        ("/user/alice/deep-net/", Place("alice", "deep-net", "/hub/")),
+        ("/jupyter/user/al%40x.org/", Place("al@x.org", "", "/jupyter/hub/")),
+        ("/user/user/", Place("user", "", "/hub/")),
+        ("/", Place("", "", "")),
+        ("/user/", Place("", "", "")),
+        ("/user/a/b/c/", Place("", "", "")),
+    ],
+)
+def test_the_place_is_read_from_the_base_path(path: str, place: Place) -> None:
+    assert read_place(path) == place
+
+
+def test_the_page_knows_where_the_hub_control_panel_is() -> None:
+    visitor: Any = SimpleNamespace(username="bob")
+    handler = SimpleNamespace(settings={"base_url": "/user/alice/two/"}, current_user=visitor)
+    page = add_hub(handler, {"kept": 1})
+    assert page["kept"] == 1
+    assert (page["hubPrefix"], page["hubUser"], page["hubServerUser"], page["hubServerName"]) == (
+        "/hub/",
+        "bob",
+        "alice",
+        "two",
+    )
