@@ -16,9 +16,12 @@ from .journal import Entry
 from .reporter import Aborted, Gone, Reporter
 from .save import Save
 from .tools import Tools, registry_patience
+from .upload import Lost
 
 _log = logging.getLogger(__name__)
 _NOT_YET_S = 2.0
+_LOST_MAX = 3
+"""Saves of one state that the registry may lose before it is not believed any more."""
 _REASON_MAX = 1000
 
 
@@ -75,14 +78,20 @@ class Operation:
         self._obey(self._record(saved))
 
     def _save(self, container: Container, *, only_changes: bool) -> SavedImage | None:
-        """Save, again while the registry breaks off what cannot be sent from the middle."""
+        """Save, again while the registry breaks off what cannot be sent from the middle, or lost what it took (F05)."""
         patience = registry_patience(self._tools, self._reporter)
+        lost = 0
         while True:
             try:
                 return Save(self._tools, self._order, self._reporter).run(container, only_changes=only_changes)
             except Redo as problem:
                 cause = problem.cause
                 patience.endure(cause if isinstance(cause, Unavailable) else Unavailable(cause.message))
+            except Lost as problem:
+                lost += 1
+                if lost == _LOST_MAX:
+                    raise
+                _log.warning("pushing again", extra={"operation": self._order.operation_id, "lost": problem.message})
 
     def _record(self, saved: SavedImage) -> Directive:
         """Report `saved` until the service has recorded it; what it wants next."""

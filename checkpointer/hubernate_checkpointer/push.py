@@ -8,7 +8,7 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from pathlib import Path
 
 from hubernate_core.checkpoint import Layer
-from hubernate_core.errors import Broken, HubernateError, NotAllowed, Unavailable
+from hubernate_core.errors import Broken, HubernateError, NotAllowed, NotFound, Unavailable
 
 from .blocks import Blocks
 from .channel import Channel, Redo
@@ -157,7 +157,10 @@ class Push:
             Lost: something is missing or different.
         """
         patience = self._patience()
-        found = patience.run(lambda: self._registry.manifest(self._repository, manifest.digest))
+        try:
+            found = patience.run(lambda: self._registry.manifest(self._repository, manifest.digest))
+        except NotFound as problem:
+            raise Lost("the registry took the image's manifest and does not have it") from problem
         if found.body != manifest.body:
             raise Lost("the registry returns another manifest than was stored")
         if patience.run(lambda: self._registry.blob(self._repository, digest_of(config))) != config:

@@ -49,6 +49,7 @@ class Save:
         self._reporter = reporter
         self._notes = Notes()
         self._frozen_s = 0.0
+        self._changed = False
         self._doubt: tuple[int | None, frozenset[str]] = (None, frozenset())
         self._exit = ExitStack()
 
@@ -66,7 +67,7 @@ class Save:
             else:
                 with self.reaching(Step.CAPTURED):
                     self._first_layer(container, still=True)
-            if only_changes and not self._push.layers and self._known.digest:
+            if only_changes and not self._changed and self._known.digest:
                 return None
             return self._store()
 
@@ -265,8 +266,12 @@ class Save:
         if method == "auto":
             method = self._tools.engine.compression
         layer = self._push.add(method, self._base.media_type(method), write)
-        self._own.append(OwnLayer(layer, since))
         self._reporter.progress(push_total_bytes=self._push.total)
+        below = [each.layer for each in self._own] or self._order.parent_layers[: self._plan.kept]
+        if below and below[-1].diff_id == layer.diff_id:
+            return  # only what was in doubt was copied again, and it is as it was: applied twice, it changes nothing
+        self._own.append(OwnLayer(layer, since))
+        self._changed = True
 
     def _store(self) -> SavedImage:
         """Config, manifest and tag; then everything is read back."""

@@ -168,6 +168,26 @@ def test_a_blob_lost_on_the_way_is_pushed_again(node: Node, proxy: FaultyProxy) 
     assert sum(1 for method, _ in proxy.requests if _is_upload(method)) >= 2
 
 
+def test_a_manifest_lost_once_is_pushed_again(node: Node, proxy: FaultyProxy) -> None:
+    """F05: the image's manifest is accepted, then not there when it is read back."""
+    lost: list[str] = []
+
+    def rule(method: str, path: str, count: int) -> Fault | None:
+        if method == "GET" and "/u-" in path and "/manifests/sha256" in path and not lost:
+            lost.append(path)
+            return Fault(404)
+        return None
+
+    proxy.rule = rule
+    node.start_agent()
+    container = node.notebook()
+    shell(container, _NOISE)
+    succeeded(node.save(container).operation)
+    assert lost
+    puts = [path for method, path in proxy.requests if method == "PUT" and "/manifests/sha256" in path]
+    assert len(puts) == 2
+
+
 def test_a_registry_that_keeps_losing_a_blob_fails_the_save(node: Node, proxy: FaultyProxy) -> None:
     proxy.rule = lambda method, path, count: (
         Fault(404) if method == "GET" and "/u-" in path and "/blobs/sha256" in path else None

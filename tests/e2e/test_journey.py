@@ -1,12 +1,13 @@
 """What a person does, in a browser, with nothing faked: log in, work, stop, come back, save, go back, tidy up."""
 
 import re
+from collections.abc import Iterator
 
 import pytest
 from playwright.sync_api import expect
 
 from support.browser import Visitor, visiting
-from support.installation import Installation, wait_until
+from support.installation import Installation, installed, wait_until
 from support.person import Person
 
 pytestmark = [pytest.mark.browser, pytest.mark.platform, pytest.mark.docker, pytest.mark.timeout(900)]
@@ -20,6 +21,13 @@ _LOOK = (
     "['/opt/env/mine.txt', '/opt/env/later.bin', '/home/jovyan/notes.txt']))]\n"
     "print(*map(bool, found))"
 )
+
+
+@pytest.fixture(scope="module")
+def platform(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Installation]:
+    """A platform that nobody has worked on: the journey is a first day."""
+    with installed(tmp_path_factory.mktemp("journey")) as running:
+        yield running
 
 
 def test_from_login_to_a_resumed_environment_and_back_in_time(platform: Installation) -> None:
@@ -39,8 +47,7 @@ def test_from_login_to_a_resumed_environment_and_back_in_time(platform: Installa
 
 def first_start(visitor: Visitor) -> None:
     page = visitor.page
-    start = page.get_by_role("link", name="Start", exact=True)
-    expect(page.get_by_role("radio", name="Python").or_(start)).to_be_visible()
+    expect(page.get_by_role("radio", name="Python")).to_be_visible()
     visitor.page.goto(f"{visitor.url}/hub/home")
     visitor.picture("home")
     visitor.go_to("Environments")

@@ -22,9 +22,15 @@ def working(platform: Installation, name: str, size: int = 30_000_000) -> tuple[
 
 
 def ask_to_stop(person: Person) -> dict[str, Any]:
-    """Press Stop and wait only until the save has begun to be; the operation."""
+    """Press Stop and wait only until there is an operation for it, which may have ended by then; the operation."""
+    before = newest(person).get("id")
     person.ask("DELETE", person.server_path)
-    return wait_until("a stop is under way", lambda: open_stop(person))
+
+    def begun() -> dict[str, Any] | None:
+        operation = newest(person)
+        return operation if operation.get("kind") == "stop" and operation["id"] != before else None
+
+    return wait_until("a stop is under way", begun)
 
 
 def open_stop(person: Person) -> dict[str, Any] | None:
@@ -53,6 +59,11 @@ def come_back(person: Person, mark: str) -> None:
     wait_until("the server is back", started, timeout_s=180)
     found = person.shell("cat /opt/env/mark.txt").strip()
     assert found == mark, f"what was saved is gone: {found!r} instead of {mark!r}"
+
+
+def checkpoint_ids(person: Person) -> set[str]:
+    """Which checkpoints there are now; retention lets old ones go at any time, so only their difference tells."""
+    return {str(each["id"]) for each in person.checkpoints()}
 
 
 def only_notebook(platform: Installation, person: Person) -> Any:

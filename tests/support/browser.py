@@ -144,6 +144,7 @@ def visiting(url: str, folder: str) -> Iterator[Visitor]:
     for old in pictures.glob("[0-9][0-9]-*.png"):
         old.unlink()
     installed = next((path for path in _CHROMIUM if Path(path).exists()), None)
+    expect.set_options(timeout=20_000)
     with sync_playwright() as playwright:
         browser = playwright.chromium.launch(executable_path=installed, args=_ARGS)
         context: BrowserContext = browser.new_context(viewport={"width": 1280, "height": 800})
