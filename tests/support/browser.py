@@ -42,8 +42,11 @@ class Visitor:
         self.page.get_by_role("button", name="Sign in").click()
 
     def go_to(self, entry: str) -> None:
-        """Click an entry of the bar."""
-        self.page.locator("#thenavbar").get_by_role("link", name=entry, exact=True).click()
+        """Click an entry of the bar and wait for its page: the one before may have buttons of the same name."""
+        link = self.page.locator("#thenavbar").get_by_role("link", name=entry, exact=True)
+        target = link.get_attribute("href") or ""
+        link.click()
+        self.page.wait_for_url(f"**{target}*")
 
     def look_at(self, page: Page) -> None:
         """Turn to `page`, a tab nobody looked at before."""
