@@ -43,17 +43,19 @@ class Freezer:
 
     @contextmanager
     def frozen(self, container_id: str) -> Iterator[Frozen]:
-        """The container stands still inside the block. One that was paused before stays paused afterwards.
+        """The container stands still inside the block. One that was paused before stays paused afterwards; one that
+        ended, also while it was to be paused, stands still by itself.
 
         Raises:
-            Broken: it does not stand still although the engine was told to pause it (F23), or stood still too long.
+            Broken: it does not stand still although the engine was told to pause it (F23), stood still too long, or is
+                gone.
             Unavailable: the engine does not answer.
         """
         before = self._engine.inspect(container_id)
-        if before is None or not before.running:
-            raise Broken("the container ended by itself just before it was to be frozen; trying again will save it")
+        if before is None:
+            raise Broken("the container was removed by somebody else just before it was to be frozen")
         freeze = Frozen()
-        if before.paused and not self._mark(container_id).exists():
+        if not before.running or (before.paused and not self._mark(container_id).exists()):
             yield freeze
             return
         self._active.add(container_id)
@@ -65,7 +67,7 @@ class Freezer:
         try:
             self._pause(container_id)
             now = self._engine.inspect(container_id)
-            if now is None or not now.paused:
+            if now is None or (now.running and not now.paused):
                 raise Broken(
                     "Docker Engine said the container is paused, but it is not; nothing was saved, the server runs on"
                 )
@@ -85,11 +87,17 @@ class Freezer:
             )
 
     def _pause(self, container_id: str) -> None:
-        """Pause, a few times: on a busy machine runc (cgroup v1) gives up with "unable to freeze" and lets go again."""
+        """Pause, a few times: on a busy machine runc (cgroup v1) gives up with "unable to freeze" and lets go again.
+
+        A container that cannot be paused because it just ended is no failure.
+        """
         for attempt in range(1, _PAUSES + 1):
             try:
                 self._engine.pause(container_id)
             except Unavailable as problem:
+                now = self._engine.inspect(container_id)
+                if now is not None and not now.running:
+                    return
                 if attempt == _PAUSES:
                     raise
                 _log.warning(

@@ -11,6 +11,7 @@ import docker
 import pytest
 
 from hubernate_checkpointer.capture.docker import Engine
+from hubernate_core.errors import Unavailable
 from hubernate_core.operation import Kind, Step
 from hubernate_core.wire import Directive
 from support.agent import Node, succeeded
@@ -156,7 +157,7 @@ def test_a_notebook_that_ended_by_itself_is_saved(node: Node, end: str) -> None:
 
 
 @pytest.mark.parametrize(
-    "moment", ["after:quiesced", "after:copied", "after:frozen", "before:captured", "after:thawed", "before:pushed"]
+    "moment", ["after:quiesced", "after:copied", "before:frozen", "after:frozen", "before:captured", "after:thawed", "before:pushed"]
 )
 def test_a_notebook_killed_during_its_save(node: Node, moment: str) -> None:
     """Whatever the moment, either it is saved as it lies or it is kept with a reason; the next save has everything."""
@@ -181,6 +182,32 @@ def test_a_notebook_killed_during_its_save(node: Node, moment: str) -> None:
         row = node.save(container, Kind.STOP)
         succeeded(row.operation)
     assert shell(node.resume(row.recorded[-1][1]), "cat /opt/x") == "x\n"
+
+
+def test_a_notebook_that_ends_as_it_is_frozen_is_saved_by_the_same_operation(
+    node: Node, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The engine says "is not running": what it left is captured as it lies, nobody has to ask again."""
+    container = node.notebook(command=["/bin/sh", "-c", "echo x > /opt/x; sleep 1000000"])
+    pause = Engine.pause
+    said: list[str] = []
+
+    def pause_too_late(self: Engine, container_id: str) -> None:
+        shell(container, "echo y > /opt/y")
+        container.kill()
+        container.wait(timeout=30)
+        try:
+            pause(self, container_id)
+        except Unavailable as problem:
+            said.append(problem.message)
+            raise
+
+    monkeypatch.setattr(Engine, "pause", pause_too_late)
+    node.start_agent()
+    row = node.save(container, Kind.STOP)
+    succeeded(row.operation)
+    assert "not running" in said[0]
+    assert shell(node.resume(row.recorded[-1][1]), "cat /opt/x /opt/y") == "x\ny\n"
 
 
 def test_the_person_who_came_back_keeps_the_server(node: Node) -> None:
