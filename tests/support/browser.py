@@ -51,6 +51,9 @@ class Visitor:
     def look_at(self, page: Page) -> None:
         """Turn to `page`, a tab nobody looked at before."""
         self.page = page
+        # JupyterLab may list the folder while a notebook in it is being renamed; a person clicks that away.
+        stale = page.get_by_role("dialog").filter(has_text="Directory not found")
+        page.add_locator_handler(stale, lambda box: box.get_by_role("button", name="Close").click())
         page.on("dialog", self._accept)
         page.on("requestfailed", lambda request: self.unanswered.append(f"{request.url}: {request.failure}"))
 
