@@ -34,6 +34,7 @@ class Trigger(StrEnum):
     DIED = "died"  # the notebook process ended by itself, out of memory included
     USER_DELETED = "user-deleted"
     FORGOTTEN = "forgotten"  # the hub says stopped, the container runs: found by the reconciler
+    EVICTED = "evicted"  # its pod is being deleted by somebody else: drain, eviction, preemption, kubectl delete
 
 
 class Step(StrEnum):

@@ -32,7 +32,7 @@ class Seen(_Wire):
 
     server_id: ServerId
     generation: int
-    container_id: str
+    container_id: str = Field(description="the engine's id; on Kubernetes the pod's UID")
     running: bool
     paused: bool = False
     exit_code: int | None = None
@@ -63,8 +63,12 @@ class Order(_Wire):
     kind: Kind
     trigger: Trigger
     step: Step = Field(description="where the row stands: continue from here")
-    container_id: str
-    gate_container_id: str
+    deleting: bool = Field(
+        False,
+        description="the pod is being deleted: a stopped container would lose its changes at once, so stop nothing",
+    )
+    container_id: str = Field(description="the engine's id; on Kubernetes the pod's UID")
+    gate_container_id: str = Field(description="empty on Kubernetes: the gate is in the same pod")
     repository: str = Field(description="where to push")
     base_repository: str = Field(description="where the base image's blobs can be mounted from")
     base_digest: str = Field(description="manifest digest of the profile's image")
@@ -121,6 +125,7 @@ class Answer(_Wire):
 
     step: Step
     directive: Directive
+    deleting: bool = Field(False, description="as in the order, and newer than it: the deletion may have begun since")
 
 
 class StartRequest(_Wire):
@@ -160,12 +165,12 @@ class StartOptions(_Wire):
 
 
 class Started(_Wire):
-    """The containers of a start exist."""
+    """The containers of a start exist. On Kubernetes sent twice: when the pod exists, and when its node is known."""
 
     generation: int
-    node: str
-    container_id: str
-    gate_container_id: str
+    node: str = Field(max_length=253, description="empty while the pod waits for a node")
+    container_id: str = Field(max_length=64, description="the engine's id; on Kubernetes the pod's UID")
+    gate_container_id: str = Field("", max_length=64, description="empty on Kubernetes: the gate is in the same pod")
 
 
 class Generation(_Wire):

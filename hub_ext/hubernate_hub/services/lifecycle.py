@@ -13,7 +13,7 @@ from .opening import Wish, open_operation
 
 
 def started(work: Work, server: ServerId, body: Started) -> ServerRow:
-    """The containers of a start, or of an adoption, exist.
+    """The containers of a start, or of an adoption, exist; told again once a pod's node is known.
 
     Raises:
         NotFound; Conflict: the start is not the newest, or other containers of it are known.
@@ -23,7 +23,9 @@ def started(work: Work, server: ServerId, body: Started) -> ServerRow:
         raise Conflict(f"start {body.generation} of server {server} was given up; remove its containers", server=server)
     if row.container_id and row.container_id != body.container_id:
         raise Conflict(f"start {body.generation} of server {server} has another container already", server=server)
-    values = {"node": body.node, "container_id": body.container_id, "gate_container_id": body.gate_container_id}
+    # A pod without a node yet is on none; a late repeat of that first message does not take a known node away.
+    node = body.node or (row.node if row.container_id else "")
+    values = {"node": node, "container_id": body.container_id, "gate_container_id": body.gate_container_id}
     servers.change(work.tx, server, **values)
     return _again(work, server)
 

@@ -61,6 +61,9 @@ def _moment(name: str, *, nullable: bool = True) -> Column[datetime]:
     return Column(name, UtcTime, nullable=nullable)
 
 
+# A node's name on Kubernetes is a DNS subdomain. SQLite checks no length and cannot change a column: its old one stays.
+_NODE = String(253).with_variant(String(63), "sqlite")
+
 tenants = Table(
     "tenants",
     metadata,
@@ -68,6 +71,7 @@ tenants = Table(
     Column("name", String(30), nullable=False, unique=True),
     Column("active", Boolean, nullable=False),
     Column("settings", JSON, nullable=False),
+    Column("namespace", String(63), nullable=False, server_default=text("''")),  # on Kubernetes; empty: not given yet
 )
 
 owners = Table(
@@ -90,7 +94,7 @@ servers = Table(
     Column("generation", Integer, nullable=False),
     Column("profile", JSON, nullable=False),  # the profile as it was at this start
     Column("start", String(10), nullable=False),
-    Column("node", String(63), nullable=False),
+    Column("node", _NODE, nullable=False),
     Column("container_id", String(64), nullable=False),
     Column("gate_container_id", String(64), nullable=False),
     Column("base_repository", String(300), nullable=False),
@@ -122,7 +126,7 @@ operations = Table(
     Column("kind", String(10), nullable=False),
     Column("trigger", String(20), nullable=False),
     Column("name", String(120), nullable=False),
-    Column("node", String(63), nullable=False),
+    Column("node", _NODE, nullable=False),
     Column("container_id", String(64), nullable=False),
     Column("gate_container_id", String(64), nullable=False),
     Column("step", String(10), nullable=False),
@@ -179,14 +183,14 @@ forgets = Table(
     "forgets",
     metadata,
     Column("reference", String(372), primary_key=True),  # repository@digest
-    Column("node", String(63), nullable=False),
+    Column("node", _NODE, nullable=False),
     _moment("asked_at", nullable=False),
 )
 
 agents = Table(
     "agents",
     metadata,
-    Column("node", String(63), primary_key=True),
+    Column("node", _NODE, primary_key=True),
     Column("version", String(60), nullable=False),
     _moment("last_seen_at", nullable=False),
 )

@@ -14,6 +14,7 @@ _WHY = {
     Trigger.DIED: "it ended by itself",
     Trigger.USER_DELETED: "its account was deleted",
     Trigger.FORGOTTEN: "the hub had lost track of it",
+    Trigger.EVICTED: "the cluster is taking its node or its place away",
 }
 
 
