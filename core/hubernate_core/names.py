@@ -7,9 +7,11 @@ user name can reach another's container, volume, network or repository.
 import re
 import secrets
 import unicodedata
+from collections.abc import Mapping
 from typing import NewType
 
 from .errors import InvalidInput, shorten
+from .grammar import check_dns_label, check_label_key, check_label_value
 
 TenantId = NewType("TenantId", str)
 OwnerId = NewType("OwnerId", str)
@@ -23,6 +25,27 @@ ROLE_LABEL = f"{LABEL_PREFIX}.role"
 SERVER_LABEL = f"{LABEL_PREFIX}.server"
 GENERATION_LABEL = f"{LABEL_PREFIX}.generation"
 TENANT_LABEL = f"{LABEL_PREFIX}.tenant"
+OWNER_LABEL = f"{LABEL_PREFIX}.owner"
+
+KUBE_PREFIX = "hubernate.io"
+"""The same labels on Kubernetes, in the form it allows; values are ids, the role excepted."""
+KUBE_INSTANCE = f"{KUBE_PREFIX}/instance"
+KUBE_TENANT = f"{KUBE_PREFIX}/tenant"
+KUBE_OWNER = f"{KUBE_PREFIX}/owner"
+KUBE_SERVER = f"{KUBE_PREFIX}/server"
+KUBE_GENERATION = f"{KUBE_PREFIX}/generation"
+KUBE_ROLE = f"{KUBE_PREFIX}/role"
+MANAGED_BY = "app.kubernetes.io/managed-by"
+COMPONENT = "app.kubernetes.io/component"
+"""On the platform's own pods: ``hub``, ``proxy``, ``service``, ``agent``, ``registry``. Policies select by it."""
+
+SHOW_USER = f"{KUBE_PREFIX}/user"
+"""Annotations are for people who look with kubectl: free text, shown, never read back."""
+SHOW_SERVER_NAME = f"{KUBE_PREFIX}/server-name"
+SHOW_TENANT_NAME = f"{KUBE_PREFIX}/tenant-name"
+SHOW_PROFILE = f"{KUBE_PREFIX}/profile"
+SHOW_CHECKPOINT = f"{KUBE_PREFIX}/checkpoint"
+SHOW_OPERATION = f"{KUBE_PREFIX}/operation"
 
 _ID = re.compile(r"[a-z][a-z0-9]{9}")
 _SLUG = re.compile(r"[a-z](?:[a-z0-9]|-(?=[a-z0-9])){0,29}")
@@ -30,6 +53,7 @@ _USER_BYTES_MAX = 255
 _SLUG_RULE = "use 1 to 30 lower-case letters, digits and single hyphens, a letter first"
 _RESERVED_TENANTS = frozenset({"default", "hubernate", "hub", "admin", "system", "public"})
 _RESERVED_TENANT_PREFIXES = ("kube-", "hubernate-")
+_RESERVED_NAMESPACE_PREFIXES = ("kube-", "openshift-")
 
 
 def new_id() -> str:
@@ -146,3 +170,50 @@ def repository(tenant: TenantId, owner: OwnerId) -> str:
 def profile_repository(profile: str) -> str:
     """Registry repository of a profile's image, which every tenant may pull."""
     return f"profiles/{check_profile_name(profile)}"
+
+
+def tenant_namespace(instance: str, tenant: TenantId) -> str:
+    """Kubernetes namespace of a tenant. At most 33 characters.
+
+    Raises:
+        InvalidInput: an id or the instance is malformed, or the name would be one that the cluster keeps for itself.
+    """
+    made = f"{check_instance(instance)}-t-{check_id(tenant, 'tenant_id')}"
+    if made.startswith(_RESERVED_NAMESPACE_PREFIXES):
+        raise InvalidInput("instance", f"{instance!r} makes namespaces that belong to the cluster; choose another")
+    return check_dns_label(made, "namespace")
+
+
+def server_pod(instance: str, server: ServerId, generation: int) -> str:
+    """Kubernetes name of the pod of one start of one server, and of the Secret with its gate file.
+
+    Raises:
+        InvalidInput: an id, the instance or the generation is malformed.
+    """
+    if isinstance(generation, bool) or not 1 <= generation < 10**12:
+        raise InvalidInput("generation", f"{generation!r} is not a generation; they count from 1")
+    made = notebook_container(check_instance(instance), ServerId(check_id(server, "server_id")), generation)
+    return check_dns_label(made, "pod")
+
+
+def home_claim(instance: str, owner: OwnerId) -> str:
+    """Kubernetes name of the claim of a person's home inside one tenant.
+
+    Raises:
+        InvalidInput: the id or the instance is malformed.
+    """
+    made = home_volume(check_instance(instance), OwnerId(check_id(owner, "owner_id")))
+    return check_dns_label(made, "claim")
+
+
+def label_selector(labels: Mapping[str, str]) -> str:
+    """A Kubernetes label selector that means exactly `labels`; a value cannot widen it (B08).
+
+    Raises:
+        InvalidInput: a key or value outside the grammar of labels, or no label at all, which would mean everything.
+    """
+    if not labels:
+        raise InvalidInput("selector", "an empty selector means every object")
+    return ",".join(
+        f"{check_label_key(key, 'selector')}={check_label_value(value, key)}" for key, value in sorted(labels.items())
+    )

@@ -2,6 +2,7 @@
 
 from pydantic import BaseModel, ConfigDict, Field, field_validator
 
+from .kubernetes import Cluster
 from .names import check_instance, check_tenant_name, normalise_user
 
 
@@ -44,6 +45,7 @@ class Platform(_File):
     registry: str = "127.0.0.1:5000"
     mirrors: Mirrors = Mirrors()
     images: PlatformImages
+    kubernetes: Cluster | None = Field(None, description="on Kubernetes: its cluster; without it: Docker")
 
     _instance = field_validator("instance")(check_instance)
 

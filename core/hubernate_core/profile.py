@@ -3,20 +3,13 @@
 import re
 from typing import Annotated, Any, Self
 
-from pydantic import (
-    BaseModel,
-    BeforeValidator,
-    ConfigDict,
-    Field,
-    PlainSerializer,
-    ValidationError,
-    model_validator,
-)
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, model_validator
 
 from .errors import InvalidInput
 from .image_ref import parse_image
 from .names import check_profile_name
-from .quantity import format_bytes, format_millicpu, parse_bytes, parse_count, parse_millicpu
+from .quantity import Bytes, MilliCpu, parse_count
+from .scheduling import Scheduling
 
 _ENV_NAME = re.compile(r"[A-Z_][A-Z0-9_]{0,63}")
 _ENV_DENIED = frozenset({"PATH", "PYTHONPATH", "PYTHONHOME", "HOME", "USER", "SHELL", "BASH_ENV", "ENV"})
@@ -39,23 +32,12 @@ def check_env(name: str, value: str) -> None:
         raise InvalidInput(field, f"a value has at most {_ENV_VALUE_MAX} characters and no line break")
 
 
-def _bytes(field: str) -> BeforeValidator:
-    return BeforeValidator(lambda text: parse_bytes(text, field))
-
-
 class Resources(BaseModel):
     """Limits of one notebook. Written as Kubernetes quantities, held as numbers."""
 
-    # JSON carries the written form: 500 thousandths as a bare number would be read back as 500 cores.
     model_config = ConfigDict(frozen=True, extra="forbid")
-    cpu: Annotated[
-        int,
-        BeforeValidator(lambda text: parse_millicpu(text, "cpu")),
-        PlainSerializer(format_millicpu, return_type=str, when_used="json"),
-    ] = Field(description="thousandths of a core; written '2' or '500m'")
-    memory: Annotated[int, _bytes("memory"), PlainSerializer(format_bytes, return_type=str, when_used="json")] = Field(
-        description="bytes; written '4Gi'"
-    )
+    cpu: MilliCpu = Field(description="thousandths of a core; written '2' or '500m'")
+    memory: Bytes = Field(description="bytes; written '4Gi'")
     pids: Annotated[int, BeforeValidator(lambda text: parse_count(text, "pids", 100_000))] = Field(
         1024, ge=16, description="processes and threads"
     )
@@ -71,6 +53,7 @@ class Profile(BaseModel):
     image: str = Field(description="registry/repository@sha256:… of the profile's image")
     resources: Resources
     env: dict[str, str] = {}
+    kubernetes: Scheduling = Field(Scheduling(), description="where and with what it runs on Kubernetes")
 
     @model_validator(mode="after")
     def _check(self) -> Self:
@@ -78,6 +61,7 @@ class Profile(BaseModel):
         parse_image(self.image, need_digest=True)
         for name, value in self.env.items():
             check_env(name, value)
+        self.kubernetes.check_within(self.resources.cpu, self.resources.memory)
         return self
 
 

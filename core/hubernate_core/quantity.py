@@ -6,6 +6,9 @@ writes them on purpose. Python's own parsers are not used: ``int("１２")`` is 
 
 import re
 from fractions import Fraction
+from typing import Annotated
+
+from pydantic import BeforeValidator, PlainSerializer, ValidationInfo
 
 from .errors import InvalidInput, shorten
 
@@ -94,3 +97,20 @@ def format_bytes(amount: int) -> str:
 def format_millicpu(millis: int) -> str:
     """Thousandths of a core in Kubernetes form: ``2`` or ``500m``."""
     return str(millis // 1000) if millis % 1000 == 0 else f"{millis}m"
+
+
+def _read_bytes(text: object, info: ValidationInfo) -> int:
+    return parse_bytes(text, info.field_name or "bytes")
+
+
+def _read_millicpu(text: object, info: ValidationInfo) -> int:
+    return parse_millicpu(text, info.field_name or "cpu")
+
+
+# JSON carries the written form: 500 thousandths as a bare number would be read back as 500 cores.
+Bytes = Annotated[int, BeforeValidator(_read_bytes), PlainSerializer(format_bytes, return_type=str, when_used="json")]
+"""A model's field: written as a quantity, held as a number of bytes."""
+MilliCpu = Annotated[
+    int, BeforeValidator(_read_millicpu), PlainSerializer(format_millicpu, return_type=str, when_used="json")
+]
+"""A model's field: written as a quantity, held as thousandths of a core."""

@@ -4,7 +4,9 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from .activity import CullingRule
 from .checkpoint import Retention
+from .kubernetes import TenantKubernetes
 from .names import TenantId
+from .quota import Quota
 
 
 class Tenant(BaseModel):
@@ -17,3 +19,5 @@ class Tenant(BaseModel):
     profiles: tuple[str, ...] = Field((), description="profiles its members may start; empty: every profile")
     culling: CullingRule = CullingRule()
     retention: Retention = Retention()
+    quota: Quota = Quota()
+    kubernetes: TenantKubernetes = TenantKubernetes()
