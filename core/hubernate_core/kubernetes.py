@@ -1,4 +1,4 @@
-"""Settings that exist on Kubernetes only: of the cluster, and of a tenant (0002)."""
+"""Settings that exist on Kubernetes only: of the cluster, of a tenant, and what one start gets of both (0002)."""
 
 import ipaddress
 import re
@@ -26,17 +26,6 @@ METADATA_NETWORKS: tuple[Network, ...] = tuple(
 """Where clouds answer with a node's credentials: link-local (all of them), Azure, Alibaba, AWS over IPv6."""
 
 AccessMode = Literal["ReadWriteOnce", "ReadWriteMany", "ReadWriteOncePod"]
-
-
-def check_selinux_level(text: str) -> str:
-    """`text` if it is empty or an MCS level.
-
-    Raises:
-        InvalidInput: it is not.
-    """
-    if text and not _SELINUX_LEVEL.fullmatch(text):
-        raise InvalidInput("kubernetes.selinux_level", f"{shorten(text, 40)!r} is not a level: 's0:c123,c456'")
-    return text
 
 
 class _Settings(BaseModel):
@@ -135,11 +124,38 @@ class TenantKubernetes(_Settings):
 
     @model_validator(mode="after")
     def _check(self) -> Self:
-        if self.storage_class:
-            check_dns_subdomain(self.storage_class, "kubernetes.storage_class")
-        if self.priority_class:
-            check_dns_subdomain(self.priority_class, "kubernetes.priority_class")
-            if self.priority_class.startswith("system-"):
-                raise InvalidInput("kubernetes.priority_class", f"{self.priority_class!r} is the cluster's own")
-        check_selinux_level(self.selinux_level)
+        _check_choices(self.storage_class, self.priority_class, self.selinux_level)
         return self
+
+
+class Placement(_Settings):
+    """What a ticket says on Kubernetes beside image and profile: where the pod goes and what it is tied to."""
+
+    namespace: str = Field(description="the tenant's, prepared and ready")
+    storage_class: str = Field("", description="of the home claim; empty: the cluster's default")
+    home_size: int = Field(gt=0, description="of the home claim, bytes")
+    access_mode: AccessMode = "ReadWriteOnce"
+    prefer_node: str = Field("", description="node where the image is ready; empty: no node is better than another")
+    pull_secret: str = Field("", description="Secret in the namespace with the registry's credentials; empty: none")
+    priority_class: str = ""
+    selinux_level: str = ""
+
+    @model_validator(mode="after")
+    def _check(self) -> Self:
+        check_dns_label(self.namespace, "placement.namespace")
+        for name, field in ((self.prefer_node, "prefer_node"), (self.pull_secret, "pull_secret")):
+            if name:
+                check_dns_subdomain(name, f"placement.{field}")
+        _check_choices(self.storage_class, self.priority_class, self.selinux_level)
+        return self
+
+
+def _check_choices(storage_class: str, priority_class: str, selinux_level: str) -> None:
+    if storage_class:
+        check_dns_subdomain(storage_class, "kubernetes.storage_class")
+    if priority_class:
+        check_dns_subdomain(priority_class, "kubernetes.priority_class")
+        if priority_class.startswith("system-"):
+            raise InvalidInput("kubernetes.priority_class", f"{priority_class!r} is for the cluster's own pods")
+    if selinux_level and not _SELINUX_LEVEL.fullmatch(selinux_level):
+        raise InvalidInput("kubernetes.selinux_level", f"{shorten(selinux_level, 40)!r} is not a level: 's0:c123,c456'")

@@ -7,7 +7,7 @@ from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from .checkpoint import Checkpoint
 from .errors import InvalidInput
-from .kubernetes import AccessMode
+from .kubernetes import Placement
 from .names import CheckpointId, OperationId, OwnerId, ServerId, TenantId, check_id
 from .operation import Operation
 from .profile import Profile
@@ -85,8 +85,6 @@ class Ticket(BaseModel):
     home_volume: str
     relay_token: str = Field(description="narrow token of this server's gate for the platform service", repr=False)
     service_url: str = Field(description="where the gate reaches the platform service")
-    access_mode: AccessMode = Field("ReadWriteOnce", description="Kubernetes: of the home claim")
-    priority_class: str = Field("", description="Kubernetes: of the pod; empty: the cluster's default")
-    selinux_level: str = Field("", description="Kubernetes: the tenant's MCS level; empty: the node's choice")
+    placement: Placement | None = Field(None, description="on Kubernetes: the pod's namespace and what it is tied to")
     adopt: str | None = Field(None, description="engine id of a container of this server that still runs: use it")
     wait_for: OperationId | None = Field(None, description="an open operation: wait for it, then ask again")
