@@ -33,6 +33,15 @@ def _parse(text: object, field: str) -> tuple[Fraction, str]:
     return Fraction(match["number"]) * _FACTOR[suffix], suffix
 
 
+def parse_quantity(text: object, field: str = "quantity") -> Fraction:
+    """The exact value of any quantity: for comparing two that may be written differently.
+
+    Raises:
+        InvalidInput: not a quantity.
+    """
+    return _parse(text, field)[0]
+
+
 def parse_bytes(text: object, field: str = "memory") -> int:
     """Bytes meant by `text`, such as ``4Gi`` or ``500M``.
 

@@ -1,0 +1,55 @@
+"""What runs on the engine: asked of the agents on Docker, of the API server's pods on Kubernetes."""
+
+from collections.abc import Iterable
+from typing import Protocol
+
+from hubernate_core.wire import Seen
+
+from .fleet import Fleet
+from .store.servers import ServerRow
+
+
+class Sight(Protocol):
+    """One engine's answers. None of them waits; what is not known is not told as gone."""
+
+    def seen(self, row: ServerRow) -> Seen | None:
+        """The container of a server's newest start, where it is surely known."""
+
+    def gone(self, row: ServerRow) -> bool:
+        """Whether that container is surely there no more."""
+
+    def deleting(self, row: ServerRow) -> bool:
+        """Whether somebody else is removing it."""
+
+    def strays(self, known: Iterable[ServerRow]) -> list[tuple[str, Seen]]:
+        """Node and container of everything whose start is none of `known`."""
+
+    def left_behind(self, rows: Iterable[ServerRow]) -> list[tuple[str, Seen]]:
+        """Node and container of every older start of `rows` that still runs."""
+
+
+class FleetSight:
+    """By the agents' polls."""
+
+    def __init__(self, fleet: Fleet) -> None:
+        self._fleet = fleet
+
+    def seen(self, row: ServerRow) -> Seen | None:
+        """See `Fleet.seen`."""
+        return self._fleet.seen(row.node, (row.id, row.generation))
+
+    def gone(self, row: ServerRow) -> bool:
+        """See `Fleet.gone`."""
+        return self._fleet.gone(row.node, (row.id, row.generation))
+
+    def deleting(self, row: ServerRow) -> bool:
+        """Nobody but the agents removes containers on Docker, so far as we can know."""
+        return False
+
+    def strays(self, known: Iterable[ServerRow]) -> list[tuple[str, Seen]]:
+        """See `Fleet.strays`."""
+        return self._fleet.strays((row.id, row.generation) for row in known)
+
+    def left_behind(self, rows: Iterable[ServerRow]) -> list[tuple[str, Seen]]:
+        """See `Fleet.left_behind`."""
+        return self._fleet.left_behind({row.id: row.newest_start for row in rows})
