@@ -5,6 +5,7 @@
 `gate.throughput_ratio`: requests a second at 32 connections through the gate, over those without it.
 `gate.added_p50_ms`: what the gate adds to the median of requests sent one after the other. `gate.rss_mb`: its memory.
 The endpoint is the notebook's cheapest of those that JupyterLab polls, so that the gate's share is at its largest.
+The gate is that of the built image, where there is one: what runs beside notebooks, with the distribution's Python.
 """
 
 import argparse
@@ -17,21 +18,24 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable, Iterator, Sequence
 from pathlib import Path
 
+import docker
 import psutil
 
 ROOT = Path(__file__).resolve().parents[1]
 sys.path[:0] = [str(ROOT / "tests"), str(ROOT / "bench")]
 
 from figures import note, report  # noqa: E402
+from hubernate_core.gate_file import GATE_FILE  # noqa: E402
 from support.gate_process import GateProcess, running_gate, serving  # noqa: E402
 from support.gate_spawner import notebook_command  # noqa: E402
 from support.hub_double import ACCESS, CLIENT_ID, RELAY_TOKEN, HubDouble  # noqa: E402
 from support.notebook_double import PREFIX  # noqa: E402
 from support.proxy import free_port, wait_for_port  # noqa: E402
 
+GATE_IMAGE = "hubernate/gate"
 CONNECTIONS = 32
 WARM_UP_S = 1.0
 AGAINST = "the notebook without the gate"
@@ -85,8 +89,8 @@ async def notebook(folder: Path) -> AsyncIterator[int]:
 
 
 @contextlib.asynccontextmanager
-async def gated(folder: Path, upstream: int) -> AsyncIterator[tuple[GateProcess, str]]:
-    """A gate before it, and a token that opens it."""
+async def gated(folder: Path, upstream: int) -> AsyncIterator[tuple[GateProcess, str, int]]:
+    """A gate before it, a token that opens it, and its process id."""
     hub = HubDouble()
     async with serving(hub.app()) as hub_port:
         config = {
@@ -104,15 +108,37 @@ async def gated(folder: Path, upstream: int) -> AsyncIterator[tuple[GateProcess,
             "upstream": f"http://127.0.0.1:{upstream}",
             "settings": {"activity_interval_s": 3600},
         }
-        async with running_gate(folder, config) as gate:
-            yield gate, hub.make_token("ada")
+        with as_deployed(folder) as (command, process_id):
+            async with running_gate(folder, config, command) as gate:
+                yield gate, hub.make_token("ada"), process_id(gate)
+
+
+@contextlib.contextmanager
+def as_deployed(folder: Path) -> Iterator[tuple[Sequence[str], Callable[[GateProcess], int]]]:
+    """The command that runs the gate's image on this host's network, and how to find its process."""
+    images = docker.from_env().images.list(name=GATE_IMAGE)
+    if not images:
+        note(f"no image {GATE_IMAGE} on this engine: measuring the gate of the development environment")
+        yield (sys.executable, "-m", "hubernate_gate.app"), lambda gate: gate.process.pid
+        return
+    name = f"bench-gate-{secrets.token_hex(4)}"
+    file = folder / "gate.json"
+    where = ["--name", name, "--network", "host", "--user", str(os.geteuid()), "--volume", f"{file}:{GATE_FILE}:ro"]
+    try:
+        yield (
+            ("docker", "run", "--rm", *where, str(images[0].id)),
+            lambda gate: int(docker.from_env().containers.get(name).attrs["State"]["Pid"]),
+        )
+    finally:
+        with contextlib.suppress(docker.errors.NotFound):
+            docker.from_env().containers.get(name).remove(force=True)
 
 
 async def measure(rounds: int, seconds: float) -> None:
     """All rounds, then the figures."""
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
-        async with notebook(folder) as port, gated(folder, port) as (gate, token):
+        async with notebook(folder) as port, gated(folder, port) as (gate, token, process_id):
             loads = {"without": Load(port, token), "with": Load(gate.port, token)}
             for load in loads.values():
                 await load.run(CONNECTIONS, WARM_UP_S)
@@ -130,7 +156,7 @@ async def measure(rounds: int, seconds: float) -> None:
                 )
             report("gate.throughput_ratio", statistics.median(ratios), "x", AGAINST)
             report("gate.added_p50_ms", statistics.median(added), "ms", AGAINST)
-            report("gate.rss_mb", psutil.Process(gate.process.pid).memory_info().rss / 1e6, "MB", "")
+            report("gate.rss_mb", psutil.Process(process_id).memory_info().rss / 1e6, "MB", "")
 
 
 def main() -> None:

@@ -5,7 +5,7 @@ import contextlib
 import json
 import os
 import sys
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -129,15 +129,15 @@ def write_private(path: Path, text: str) -> None:
 
 
 @contextlib.asynccontextmanager
-async def running_gate(folder: Path, config: dict[str, Any]) -> AsyncIterator[GateProcess]:
-    """A gate with that configuration, its listeners on free ports."""
+async def running_gate(
+    folder: Path, config: dict[str, Any], command: Sequence[str] = (sys.executable, "-m", "hubernate_gate.app")
+) -> AsyncIterator[GateProcess]:
+    """A gate with that configuration, its listeners on free ports; `command` runs it in another way."""
     file = folder / "gate.json"
     config = config | {"listen": "127.0.0.1:0", "relay_listen": "127.0.0.1:0"}
     write_private(file, json.dumps(config))
     process = await asyncio.create_subprocess_exec(
-        sys.executable,
-        "-m",
-        "hubernate_gate.app",
+        *command,
         env=os.environ | {"HUBERNATE_GATE_CONFIG": str(file)},
         stderr=asyncio.subprocess.PIPE,
     )

@@ -134,8 +134,8 @@ class HubProcess:
     def close(self) -> None:
         """End everything that was started here."""
         for process in self._running:
-            if process.poll() is None:
-                process.kill()
+            with contextlib.suppress(ProcessLookupError):
+                os.killpg(process.pid, signal.SIGKILL)  # the proxy's launcher has the proxy itself as a child
             process.wait(10)
 
     def _spawn(self, name: str, command: list[str], env: dict[str, str]) -> subprocess.Popen[bytes]:
@@ -146,6 +146,7 @@ class HubProcess:
                 cwd=self.state,
                 stdout=log,
                 stderr=log,
+                start_new_session=True,
             )
         self._running.append(process)
         return process
