@@ -74,9 +74,7 @@ def restore_text(saved: str, fence: Fence, *, keep: bool = True) -> str:
         saved: what `iptables-save -t filter` says now.
         keep: False takes this installation's rules out; the last one takes the chains with it.
     """
-    lines = saved.splitlines()
-    others = [line for line in lines if line.startswith(f"-A {INPUT_CHAIN} ") and "hubernate:" in line]
-    others = [line for line in others if f'"{fence.mark}"' not in line and f"--comment {fence.mark} " not in line]
+    lines, others = saved.splitlines(), _others(saved, fence)
     text = ["*filter"]
     if not keep and not others:
         text += [f"-D {rule[3:]}" for rule in _jumps() for line in lines if line == rule]
@@ -102,6 +100,12 @@ def restore_text(saved: str, fence: Fence, *, keep: bool = True) -> str:
             text += [f"-D {rule[3:]}" for line in lines if line == rule]
             text.append(f"-I {hook} 1 -i {BRIDGES} -j {chain}")
     return "\n".join([*text, "COMMIT", ""])
+
+
+def _others(saved: str, fence: Fence) -> list[str]:
+    """The accepting rules of other installations."""
+    rules = [line for line in saved.splitlines() if line.startswith(f"-A {INPUT_CHAIN} ") and "hubernate:" in line]
+    return [rule for rule in rules if f'"{fence.mark}"' not in rule and f"--comment {fence.mark} " not in rule]
 
 
 def _jumps() -> list[str]:
@@ -156,7 +160,7 @@ def ensure_fence(client: docker.DockerClient, image: str, fence: Fence) -> bool:
     Raises:
         Unavailable: the rules could not be set: notebooks could reach this machine.
     """
-    _close_ipv6(client, image)
+    _change_ipv6(client, image, close=True)
     saved = saved_rules(client, image)
     if stands(saved, fence):
         return False
@@ -165,19 +169,24 @@ def ensure_fence(client: docker.DockerClient, image: str, fence: Fence) -> bool:
 
 
 def remove_fence(client: docker.DockerClient, image: str, fence: Fence) -> None:
-    """Take this installation's rules out, and the chains once nobody uses them."""
+    """Take this installation's rules out, and the chains and what closes IPv6 once nobody uses them."""
     saved = saved_rules(client, image)
     if f":{INPUT_CHAIN} " in saved:
         _run(client, image, ["iptables-restore", "--noflush"], restore_text(saved, fence, keep=False))
+    if not _others(saved, fence):
+        _change_ipv6(client, image, close=False)
 
 
-def _close_ipv6(client: docker.DockerClient, image: str) -> None:
-    """Tenant networks have no IPv6; should an engine give them some, nothing of it passes."""
+def _change_ipv6(client: docker.DockerClient, image: str, *, close: bool) -> None:
+    """Tenant networks have no IPv6; should an engine give them some, nothing of it passes while there is a fence."""
     if not Path("/proc/net/if_inet6").exists():
         return
     saved = _run(client, image, ["ip6tables-save", "-t", "filter"]).splitlines()
-    rules = [f"-I {hook} 1 -i {BRIDGES} -j DROP" for hook in ("INPUT", "FORWARD")]
-    text = [rule for rule in rules if rule.replace(" 1 ", " ").replace("-I", "-A") not in saved]
+    rules = {hook: f"-A {hook} -i {BRIDGES} -j DROP" for hook in ("INPUT", "FORWARD")}
+    if close:
+        text = [rule.replace(f"-A {hook}", f"-I {hook} 1") for hook, rule in rules.items() if rule not in saved]
+    else:
+        text = [f"-D {line[3:]}" for line in saved if line in rules.values()]
     if text:
         _run(client, image, ["ip6tables-restore", "--noflush"], "\n".join(["*filter", *text, "COMMIT", ""]))
 

@@ -5,7 +5,16 @@ from pathlib import Path
 import pytest
 
 from hubernate_machine import firewall
-from hubernate_machine.firewall import Fence, accepting, ensure_fence, name_servers, overtaken, restore_text, stands
+from hubernate_machine.firewall import (
+    Fence,
+    accepting,
+    ensure_fence,
+    name_servers,
+    overtaken,
+    remove_fence,
+    restore_text,
+    stands,
+)
 
 EMPTY = "*filter\n:INPUT ACCEPT [0:0]\n:FORWARD DROP [0:0]\n:DOCKER-USER - [0:0]\n-A DOCKER-USER -j RETURN\nCOMMIT\n"
 ONE = Fence("one", "172.17.0.1", (8081, 8082), ("10.0.0.2",))
@@ -106,22 +115,45 @@ def test_another_versions_chain_may_stand_before() -> None:
     assert stands(saved.replace(rule, f"{rule}-2\n{rule}"), ONE)
 
 
-def test_ipv6_is_closed_also_when_ipv4_stands(monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.fixture
+def tables(monkeypatch: pytest.MonkeyPatch) -> dict[str, str]:
+    """What `iptables` and `ip6tables` hold, changed as their commands would."""
     if not Path("/proc/net/if_inet6").exists():
         pytest.skip("this machine has no IPv6")
-    tables = {"iptables": apply(EMPTY, restore_text(EMPTY, ONE)), "ip6tables": EMPTY}
+    found = {"iptables": EMPTY, "ip6tables": EMPTY}
 
     def run(client: object, image: str, command: list[str], text: str = "") -> str:
         table, verb = command[0].split("-")
         if verb == "restore":
-            tables[table] = apply(tables[table], text)
-        return tables[table]
+            found[table] = apply(found[table], text)
+        return found[table]
 
     monkeypatch.setattr(firewall, "_run", run)
+    return found
+
+
+def closing(table: str) -> list[int]:
+    return [table.count(f"-A {hook} -i hbn-+ -j DROP") for hook in ("INPUT", "FORWARD")]
+
+
+def test_ipv6_is_closed_also_when_ipv4_stands(tables: dict[str, str]) -> None:
+    tables["iptables"] = apply(EMPTY, restore_text(EMPTY, ONE))
     for _ in range(2):
         assert not ensure_fence(None, "", ONE)  # type: ignore[arg-type]
-        for hook in ("INPUT", "FORWARD"):
-            assert tables["ip6tables"].count(f"-A {hook} -i hbn-+ -j DROP") == 1
+        assert closing(tables["ip6tables"]) == [1, 1]
+
+
+def test_ipv6_stays_closed_until_the_last_installation_goes(tables: dict[str, str]) -> None:
+    stranger = "-A INPUT -i lo -j ACCEPT"
+    tables["ip6tables"] = before = apply(EMPTY, f"{stranger}\n")
+    for each in (ONE, TWO):
+        ensure_fence(None, "", each)  # type: ignore[arg-type]
+    remove_fence(None, "", ONE)  # type: ignore[arg-type]
+    assert closing(tables["ip6tables"]) == [1, 1]
+    for _ in range(2):
+        remove_fence(None, "", TWO)  # type: ignore[arg-type]
+        assert tables["ip6tables"] == before, "as it was before the first one, the other program's rule in it"
+    assert "HUBERNATE" not in tables["iptables"]
 
 
 def test_name_servers() -> None:
