@@ -121,11 +121,14 @@ def for_notebooks(found: Found, reach: str) -> Mirrors:
 
 
 def build_files(found: Found, folder: str = "/build/mirrors") -> dict[str, bytes]:
-    """Configuration of pip and apt for build stages, as files of `folder` in the stage."""
+    """Configuration of pip, npm and apt for build stages, as files of `folder` in the stage."""
     proxies = dict(found.proxies)
     web_proxy = proxies.get("HTTPS_PROXY") or proxies.get("HTTP_PROXY")
-    pip, apt = ["[global]", "timeout = 60"], ['Acquire::Retries "3";']
+    pip, apt, npm = ["[global]", "timeout = 60"], ['Acquire::Retries "3";'], ["fund=false"]
+    if found.npm_registry:
+        npm.append(f"registry={found.npm_registry}")
     if found.ca_bundle:
+        npm.append(f"cafile={folder}/ca.crt")
         pip.append(f"cert = {folder}/ca.crt")
         apt.append(f'Acquire::https::CAInfo "{folder}/ca.crt";')
     if found.pip_index:
@@ -133,10 +136,12 @@ def build_files(found: Found, folder: str = "/build/mirrors") -> dict[str, bytes
         pip.append(f"index-url = {found.pip_index.replace('%', '%%')}")
     if web_proxy:
         pip.append(f"proxy = {web_proxy.replace('%', '%%')}")
+        npm += [f"proxy={web_proxy}", f"https-proxy={web_proxy}"]
         apt += [f'Acquire::{scheme}::Proxy "{web_proxy}";' for scheme in ("http", "https")]
     files = {
         "ca.crt": found.ca_bundle.read_bytes() if found.ca_bundle else b"",
         "pip.conf": "\n".join([*pip, ""]).encode(),
+        "npmrc": "\n".join([*npm, ""]).encode(),
     }
     if found.apt_mirror:
         apt += [f'Dir::Etc::sourcelist "{folder}/sources.list";', 'Dir::Etc::sourceparts "-";']

@@ -44,7 +44,18 @@ def test_every_recipe_finds_its_files(name: str) -> None:
 def test_a_change_of_the_gate_leaves_the_other_images_alone(tmp_path: Path) -> None:
     project = project_root()
     copy = tmp_path / "clone"
-    for folder in ("images", "requirements", "core", "gate", "checkpointer", "server_ext"):
+    for folder in (
+        "images",
+        "requirements",
+        "config",
+        "tools/proxy",
+        "core",
+        "gate",
+        "checkpointer",
+        "server_ext",
+        "spawner",
+        "hub_ext",
+    ):
         shutil.copytree(project / folder, copy / folder, ignore=shutil.ignore_patterns("__pycache__"))
     shutil.copy(project / "pyproject.toml", copy)
     before = {name: content_hash(context(RECIPES[name], copy), "") for name in RECIPES}

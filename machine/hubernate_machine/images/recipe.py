@@ -25,7 +25,7 @@ class Entry:
 class Recipe:
     """How one image is made: `images/NAME/Dockerfile` and what its context holds.
 
-    `sources` are import packages that land in `site/`; `data` maps folders of the project to folders of the context.
+    `sources` are import packages that land in `site/`; `data` maps files and folders of the project to the context.
     """
 
     name: str
@@ -41,7 +41,35 @@ RECIPES: Mapping[str, Recipe] = {
     for recipe in (
         Recipe("debian", ROOT),
         Recipe("gate", "debian", ("gate.txt",), ("core/hubernate_core", "gate/hubernate_gate")),
-        Recipe("agent", "debian", ("agent.txt",), ("core/hubernate_core", "checkpointer/hubernate_checkpointer")),
+        Recipe(
+            "agent",
+            "debian",
+            ("agent.txt",),
+            ("core/hubernate_core", "checkpointer/hubernate_checkpointer"),
+            (("config/hubernate_agent_config.py", "config/hubernate_agent_config.py"),),
+        ),
+        Recipe(
+            "hub",
+            "debian",
+            ("hub.txt", "proxy.txt"),
+            ("core/hubernate_core", "spawner/hubernate_spawner"),
+            (
+                ("config/jupyterhub_config.py", "config/jupyterhub_config.py"),
+                ("config/jupyterhub_config.d", "config/jupyterhub_config.d"),
+                ("config/templates", "config/templates"),
+                ("tools/proxy", "proxy"),
+            ),
+        ),
+        Recipe(
+            "service",
+            "debian",
+            ("service.txt",),
+            ("core/hubernate_core", "hub_ext/hubernate_hub"),
+            (
+                ("config/hubernate_service_config.py", "config/hubernate_service_config.py"),
+                ("images/hub/state-folder", "state-folder"),
+            ),
+        ),
         Recipe(
             "base",
             "debian",
@@ -78,7 +106,7 @@ def context(recipe: Recipe, project: Path) -> dict[str, Entry]:
     for source in recipe.sources:
         files |= _folder(project / source, f"site/{Path(source).name}")
     for source, target in recipe.data:
-        files |= _folder(project / source, target)
+        files |= _file(project / source, target) if (project / source).is_file() else _folder(project / source, target)
     if recipe.sources:
         files |= _metadata(project)
     return files
@@ -88,12 +116,15 @@ def _folder(folder: Path, target: str) -> dict[str, Entry]:
     if not folder.is_dir():
         raise FileNotFoundError(f"{folder} is not there: this clone is not complete")
     return {
-        f"{target}/{path.relative_to(folder).as_posix()}".lstrip("/"): Entry(
-            path.read_bytes(), bool(path.stat().st_mode & 0o100)
-        )
+        name: entry
         for path in sorted(folder.rglob("*"))
         if path.is_file() and "__pycache__" not in path.parts and path.suffix != ".pyc"
+        for name, entry in _file(path, f"{target}/{path.relative_to(folder).as_posix()}".lstrip("/")).items()
     }
+
+
+def _file(path: Path, target: str) -> dict[str, Entry]:
+    return {target: Entry(path.read_bytes(), bool(path.stat().st_mode & 0o100))}
 
 
 def _metadata(project: Path) -> dict[str, Entry]:
