@@ -9,17 +9,18 @@ c = get_config()  # noqa: F821  # given by traitlets
 here = read_installation()
 log_json()
 
-# Containers reach the hub on the bridge's address; nothing outside this machine does.
-c.JupyterHub.hub_bind_url = here.hub_url
+# Containers reach the hub on the bridge's address, pods by its Service's name; nothing outside does.
+c.JupyterHub.hub_bind_url = f"http://{here.platform.listen_address}:{here.platform.ports.hub}"
+c.JupyterHub.hub_connect_url = here.hub_url
 c.JupyterHub.bind_url = f"http://127.0.0.1:{here.platform.ports.public}"
 c.JupyterHub.public_url = here.platform.public_url
-c.JupyterHub.db_url = f"sqlite:///{here.state}/hub/jupyterhub.sqlite"
+c.JupyterHub.db_url = here.optional_secret("hub-db-url") or f"sqlite:///{here.state}/hub/jupyterhub.sqlite"
 c.JupyterHub.upgrade_db = True
 c.JupyterHub.cookie_secret_file = str(here.secret_file("hub-cookie"))
 
 # The proxy is not the hub's child, so that people work on while the hub restarts; nor are the servers.
 c.ConfigurableHTTPProxy.should_start = False
-c.ConfigurableHTTPProxy.api_url = f"http://127.0.0.1:{here.platform.ports.proxy_api}"
+c.ConfigurableHTTPProxy.api_url = here.proxy_api_url
 c.ConfigurableHTTPProxy.auth_token = here.secret("proxy-token")
 c.JupyterHub.cleanup_servers = False
 c.JupyterHub.cleanup_proxy = False

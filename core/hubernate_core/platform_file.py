@@ -1,5 +1,7 @@
 """The files in the state folder that more than one process reads: ``platform.json`` and ``accounts.json`` (0001)."""
 
+from typing import Literal
+
 from pydantic import BaseModel, ConfigDict, Field, field_validator
 
 from .kubernetes import Cluster
@@ -39,15 +41,28 @@ class Platform(_File):
 
     instance: str
     node: str
-    bridge_address: str = Field(description="gateway address of Docker's default bridge")
+    bridge_address: str = Field("", description="gateway address of Docker's default bridge; empty on Kubernetes")
     public_url: str = Field(description="where browsers reach the proxy: http://127.0.0.1:8000")
     ports: Ports = Ports()
     registry: str = "127.0.0.1:5000"
+    registry_url: str = Field(
+        "", description="where agents reach the registry; empty: by plain http at the name that images carry"
+    )
     mirrors: Mirrors = Mirrors()
     images: PlatformImages
     kubernetes: Cluster | None = Field(None, description="on Kubernetes: its cluster; without it: Docker")
 
     _instance = field_validator("instance")(check_instance)
+
+    def address(self, process: Literal["hub", "service"]) -> str:
+        """Scheme, host and port at which the platform's other processes and the gates reach `process`."""
+        host = f"{process}.{self.kubernetes.namespace}.svc" if self.kubernetes else self.bridge_address
+        return f"http://{host}:{getattr(self.ports, process)}"
+
+    @property
+    def listen_address(self) -> str:
+        """Where hub and service listen: in a pod everywhere, since NetworkPolicies say who reaches them."""
+        return "0.0.0.0" if self.kubernetes else self.bridge_address
 
 
 class Accounts(_File):

@@ -35,6 +35,10 @@ class Installation:
         """A secret's text. Raises as `secret_file`."""
         return self.secret_file(name).read_text().strip()
 
+    def optional_secret(self, name: str) -> str:
+        """As `secret`, but empty where there is no such file."""
+        return self.secret(name) if (self.state / "secrets" / name).exists() else ""
+
     @property
     def accounts_file(self) -> Path:
         """``accounts.json``."""
@@ -43,12 +47,18 @@ class Installation:
     @property
     def hub_url(self) -> str:
         """The hub as service and gates reach it."""
-        return f"http://{self.platform.bridge_address}:{self.platform.ports.hub}"
+        return self.platform.address("hub")
+
+    @property
+    def proxy_api_url(self) -> str:
+        """The proxy's REST API as the hub reaches it."""
+        host = "proxy-api" if self.platform.kubernetes else "127.0.0.1"
+        return f"http://{host}:{self.platform.ports.proxy_api}"
 
     @property
     def service_address(self) -> str:
         """The platform service, scheme and host, as hub, proxy and gates reach it."""
-        return f"http://{self.platform.bridge_address}:{self.platform.ports.service}"
+        return self.platform.address("service")
 
 
 def read_installation(environ: Mapping[str, str] = os.environ) -> Installation:
@@ -82,10 +92,13 @@ def check_private(path: Path) -> None:
         Broken: naming the file and the command that helps; never its content.
     """
     try:
-        mode = path.stat().st_mode & 0o777
+        held = path.stat()
     except OSError as problem:
         raise Broken(f"{path}: {problem.strerror}; 'hubernate up' writes it") from problem
-    if mode & 0o077:
+    mode = held.st_mode & 0o777
+    # Kubernetes gives a Secret to a pod as root's files that the pod's own group may read.
+    ours = mode & 0o077 == 0o040 and held.st_uid == 0 != os.geteuid() and held.st_gid in os.getgroups()
+    if mode & 0o077 and not ours:
         raise Broken(f"{path} holds a secret and has mode {mode:04o}; run: chmod 600 {path}")
 
 
