@@ -102,8 +102,10 @@ class Cluster(_Settings):
         if not re.fullmatch(r"v1\.[1-9][0-9]?", self.pod_security_version, re.ASCII):
             raise InvalidInput("kubernetes.pod_security_version", "pin it: 'v1.36', never 'latest'")
         for network in self.closed_networks:
-            if parse_network(network, "kubernetes.closed_networks").prefixlen == 0:
-                raise InvalidInput("kubernetes.closed_networks", f"{network} is everything; set 'internet' to false")
+            if parse_network(network, "kubernetes.closed_networks").prefixlen < 4:
+                raise InvalidInput(
+                    "kubernetes.closed_networks", f"{network} is nearly everything; set 'internet' to false"
+                )
         for device in self.devices:
             check_device(device, "kubernetes.devices")
         return self
