@@ -55,8 +55,14 @@ class Freezer:
         if before is None:
             raise Broken("the container was removed by somebody else just before it was to be frozen")
         freeze = Frozen()
-        if not before.running or (before.paused and not self._mark(container_id).exists()):
+        if not before.running:
             yield freeze
+            return
+        if before.paused and not self._mark(container_id).exists():
+            yield freeze
+            now = self._engine.inspect(container_id)
+            if now is not None and now.running and not now.paused:
+                raise Broken("somebody had paused the server and let it go on while it was copied; save again")
             return
         self._active.add(container_id)
         durable.write_json(self._mark(container_id), {"at": time.time()})

@@ -152,7 +152,8 @@ class Save:
 
     def _copy_running(self, container: Container) -> None:
         started = time.monotonic()
-        self._first_layer(container, still=container.paused)
+        # Also one that somebody paused: it may go on any time, and what it has mapped then changes without a trace.
+        self._first_layer(container, still=False)
         for _ in range(_ROUNDS - 1):  # the longer a copy took, the more has changed meanwhile
             if time.monotonic() - started < _LONG_ROUND_S or container.paused:
                 break
