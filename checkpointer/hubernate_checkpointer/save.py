@@ -15,7 +15,7 @@ from hubernate_core.wire import Order, SavedImage
 from .blocks import Blocks
 from .capture.below import Below
 from .capture.docker import Container
-from .capture.index import Change, Index, OwnLayer, changes, merge
+from .capture.index import Change, Index, OwnLayer, changes, merge, without_stale
 from .capture.mapped import mapped_files, settle
 from .capture.tree import opened, scan
 from .image import Base, choose_platform, is_list
@@ -283,7 +283,7 @@ class Save:
             manifest = self._push.finish(self._base, order.base_repository, layers, order.labels, tag)
         tools.on_step(f"before:{Step.VERIFIED}")
         self._push.verify(manifest, layers, self._base.config(layers, order.labels))
-        index = self._index
+        index = without_stale(self._index, self._own)
         self._notes.add_all(index.nodes)
         saved = Saved(order.parent_digest, order.repository, index, tuple(self._own), self._plan.kept, manifest.digest)
         tools.journal.propose(self._container_id, saved)

@@ -6,8 +6,8 @@ and is gone. The new layer reproduces the state over the *layers already saved*,
 removed paths are remembered and why a directory's opaqueness has a number of its own.
 """
 
-from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass, field
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from dataclasses import dataclass, field, replace
 from typing import NamedTuple
 
 from hubernate_core.checkpoint import Layer
@@ -76,6 +76,17 @@ class Change(NamedTuple):
     node: Node | None
     opaque: bool = False
     root: int = 0
+
+
+def without_stale(index: Index, layers: Iterable[OwnLayer]) -> Index:
+    """`index` without the spans that no later layer can ask about: it starts where one of `layers` did, or at the
+    newest scan, by which all these paths were gone. Or every temporary file of a notebook's life would be kept."""
+    asked = {layer.since for layer in layers}
+    kept = {
+        path: tuple(span for span in spans if any(span[0] <= since < span[1] for since in asked))
+        for path, spans in index.past.items()
+    }
+    return replace(index, past={path: spans for path, spans in kept.items() if spans})
 
 
 def order_key(path: str) -> str:
