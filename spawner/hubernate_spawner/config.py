@@ -1,4 +1,4 @@
-"""The spawner's settings: ``c.TenantDockerSpawner.…``. Everything has a default but what only this machine knows."""
+"""The spawners' settings: ``c.TenantDockerSpawner.…``. Everything has a default but what only this machine knows."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -11,18 +11,13 @@ from hubernate_core.names import check_instance
 from .plan import Facts
 
 
-class DockerSettings(HasTraits):  # type: ignore[misc]
-    """Where the platform service and the engine are, and what every container of this installation gets."""
+class PlatformSettings(HasTraits):  # type: ignore[misc]
+    """Where the platform service is and what every notebook of this installation gets, on every engine."""
 
     instance = Unicode(
         "hubernate",
         help="Name of this installation on the engine, up to 20 of a-z, 0-9 and '-'. Default 'hubernate'. It prefixes"
-        " every container, network and volume, so that two installations on one engine never meet.",
-    ).tag(config=True)
-    node = Unicode(
-        "local",
-        help="Name of this machine, as its agent calls itself. Default 'local'. Saves are given to the agent of the"
-        " node where the container runs.",
+        " every object that is made, so that two installations on one engine never meet.",
     ).tag(config=True)
     gate_image = Unicode(
         help="Image of the gate, by reference. No default: it is built with the installation. The gate stands between"
@@ -44,6 +39,20 @@ class DockerSettings(HasTraits):  # type: ignore[misc]
         value_trait=Unicode(),
         help="Environment that points package managers at mirrors, for every notebook. Default empty. A profile's own"
         " environment wins over it.",
+    ).tag(config=True)
+
+    @validate("instance")  # type: ignore[untyped-decorator]
+    def _check_instance(self, proposal: Bunch) -> str:
+        return check_instance(proposal.value)
+
+
+class DockerSettings(PlatformSettings):
+    """What an installation on one machine has to know of it."""
+
+    node = Unicode(
+        "local",
+        help="Name of this machine, as its agent calls itself. Default 'local'. Saves are given to the agent of the"
+        " node where the container runs.",
     ).tag(config=True)
     ca_bundle = Unicode(
         help="Path on this machine of a PEM bundle to trust in notebooks. Default empty: the image's own. Mounted"
@@ -68,10 +77,6 @@ class DockerSettings(HasTraits):  # type: ignore[misc]
         min=1,
         help="Engine log kept per container, MiB, twice. Default 10: an endless print must not fill the disk.",
     ).tag(config=True)
-
-    @validate("instance")  # type: ignore[untyped-decorator]
-    def _check_instance(self, proposal: Bunch) -> str:
-        return check_instance(proposal.value)
 
     def facts(self, gate_settings: Mapping[str, Any]) -> Facts:
         """The settings that shape containers; `gate_settings` is `c.Gate`, which travels in the gate file."""

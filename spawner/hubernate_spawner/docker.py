@@ -1,209 +1,43 @@
-"""`TenantDockerSpawner`: what JupyterHub calls, on one machine with Docker Engine. Everything it does is elsewhere.
+"""`TenantDockerSpawner`: notebooks on one machine with Docker Engine."""
 
-JupyterHub's rules that shape it (jupyterhub/user.py, 6.1): an exception in `stop` is swallowed; a failed or interrupted
-start calls `stop` too; state is stored only after `start`; options arrive unchecked and are used again.
-"""
+from typing import Any
 
-import asyncio
-import logging
-from collections.abc import AsyncIterator
-from datetime import UTC, datetime
-from typing import Any, ClassVar
-from weakref import WeakKeyDictionary
+from hubernate_core.errors import NotFound
 
-from jupyterhub.spawner import Spawner, SpawnException
-from traitlets import default
-
-from hubernate_core.errors import HubernateError, InvalidInput, NotFound, Unavailable, UserError
-from hubernate_core.wire import StartRequest
-
-from . import lifecycle, options
-from .client import GateProbe, ServiceClient
 from .config import DockerSettings
+from .docker_start import Containers, DockerBackend, Ports, url_of
 from .engine import Engine
-from .form import make_form
-from .lifecycle import Ports, Running
-from .progress import Log
-from .start import Start
-
-log = logging.getLogger(__name__)
+from .spawner import TenantSpawner
 
 
-class TenantDockerSpawner(DockerSettings, Spawner):  # type: ignore[misc]
+class TenantDockerSpawner(DockerSettings, TenantSpawner):
     """Starts a notebook behind its gate in its team's network; stops it only once its newest state is saved."""
-
-    _clearing_up: ClassVar[set[asyncio.Task[Running]]] = set()
-    _shared: ClassVar[WeakKeyDictionary[asyncio.AbstractEventLoop, dict[tuple[Any, ...], Any]]] = WeakKeyDictionary()
-
-    def __init__(self, **kwargs: Any) -> None:
-        super().__init__(**kwargs)
-        self.running: Running | None = None
-        self.told = Log()
-        self._starting: asyncio.Task[Running] | None = None
-        self._interrupted = False
-        self._engine_trouble = False
-
-    @default("options_form")  # type: ignore[untyped-decorator]
-    def _default_options_form(self) -> Any:
-        return _options_form
-
-    @default("options_from_form")  # type: ignore[untyped-decorator]
-    def _default_options_from_form(self) -> Any:
-        return _options_from_form
-
-    @default("apply_user_options")  # type: ignore[untyped-decorator]
-    def _default_apply_user_options(self) -> Any:
-        # Checked in `start`, where an error is told without a stack trace; unset, the hub warns at every start.
-        return lambda spawner, user_options: None
 
     @property
     def ports(self) -> Ports:
         """The connections, shared by all spawners of one hub."""
-        key = (self.service_url, self.service_token_file, self.docker_url, self.docker_timeout_s, self.docker_workers)
-        shared = self._shared.setdefault(asyncio.get_running_loop(), {})
-        if key not in shared:
-            shared[key] = (ServiceClient(*key[:2]), Engine(*key[2:]), GateProbe())
-        service, engine, probe = shared[key]
-        return Ports(service, engine, probe, self.facts(self.config.get("Gate", {})), self.node)
+        key = (self.docker_url, self.docker_timeout_s, self.docker_workers)
+        engine: Engine = self.shared(("engine", *key), lambda: Engine(*key))
+        return Ports(self.service, engine, self.probe, self.facts(self.config.get("Gate", {})), self.node)
 
-    async def start(self) -> str:
-        """Start or adopt the server; the gate's URL.
+    def make_backend(self) -> DockerBackend:
+        """One start on the engine."""
+        return DockerBackend(self.ports, self.get_env(), self.told)
 
-        Raises:
-            SpawnException: with what happened, what is safe and what to do next.
-        """
-        self.told, self.running = Log(), None
+    async def url_of(self, running: Containers) -> str:
+        """The gate's address in the team's network."""
+        return await url_of(self.ports.engine, running)
+
+    async def exit_code(self, running: Containers) -> int | None:
+        """The code of whichever container ended; 0 if they are gone."""
         try:
-            choice = options.read_choice(self.user_options)
-            groups = tuple(sorted(group.name for group in self.user.groups))
-            request = StartRequest(user=self.user.name, server_name=self.name, groups=groups, choice=choice)
-            ports = self.ports
-            self._starting = asyncio.create_task(Start(ports, request, self.get_env(), self.told).run())
-            self.running = await asyncio.shield(self._starting)
-            self.orm_spawner.user_options = options.to_repeat(choice)
-            return await lifecycle.url_of(ports.engine, self.running)
-        except asyncio.CancelledError:
-            if self._interrupted:
-                raise SpawnException("The start was stopped; nothing is left of it.", reason="interrupted") from None
-            if self._starting is not None:
-                # It clears up after itself. The hub waits one second for that, and calls a start "ready" if it is late.
-                self._starting.cancel()
-                self._clearing_up.add(self._starting)
-                self._starting.add_done_callback(self._clearing_up.discard)
-            raise
-        except HubernateError as problem:
-            raise _spawn_error(problem) from problem
-        finally:
-            self.told.close()
-            self._starting, self._interrupted = None, False
-
-    async def stop(self, now: bool = False) -> None:
-        """Save and stop; returns when the platform service says it is done. `now` changes nothing: nothing is lost.
-
-        A cancelled wait (the hub is ending) touches nothing: the operation goes on without the hub.
-        """
-        if self._starting is not None:
-            # A start that is being interrupted clears up after itself; there is nothing of the user's to save.
-            self._interrupted = True
-            self._starting.cancel()
-            await asyncio.wait([self._starting])
-        if self.running is None:
-            return
-        self.told = Log()
-        try:
-            await lifecycle.stop(self.ports, self.running, self.told)
-        except HubernateError as problem:
-            # The hub swallows this and takes the server for stopped; the platform service starts it again by adoption.
-            log.error(
-                "a server was not stopped", extra={**problem.ids, "server": self.running.server_id}, exc_info=True
-            )
-            raise
-        finally:
-            self.told.close()
-
-    async def poll(self) -> int | None:
-        """None while the server runs or starts, otherwise its exit code; an engine in trouble never ends a server."""
-        if self._starting is not None:
-            return None
-        if self.running is None:
-            return 0
-        try:
-            notebook = await self.ports.engine.state(self.running.notebook)
-            gate = await self.ports.engine.state(self.running.gate)
+            notebook = await self.ports.engine.state(running.notebook)
+            gate = await self.ports.engine.state(running.gate)
         except NotFound:
             return 0
-        except HubernateError as problem:
-            if not self._engine_trouble:
-                log.warning("cannot look at a server; taking it for running", extra={"cause": problem.message})
-            self._engine_trouble = True
-            return None
-        self._engine_trouble = False
         ended = [state.exit_code for state in (notebook, gate) if not state.running]
         return ended[0] if ended else None
 
-    async def progress(self) -> AsyncIterator[dict[str, Any]]:
-        """What a start is doing, from its beginning."""
-        async for event in self.told.follow():
-            yield {"progress": event.percent, "message": event.message}
-
-    async def get_url(self) -> str:
-        """The gate's URL after a restart of the hub; the stored one if the engine cannot be asked."""
-        url = ""
-        if self.running is not None:
-            try:
-                url = await lifecycle.url_of(self.ports.engine, self.running)
-            except HubernateError as problem:
-                log.warning("cannot look up a server's address", extra={"cause": problem.message})
-        return url or str(self.server.url)
-
-    def load_state(self, state: dict[str, Any]) -> None:
-        """Take up a server that was running when the hub ended."""
-        super().load_state(state)
-        self.running = Running.from_state(state)
-
-    def get_state(self) -> dict[str, Any]:
-        """What the hub keeps: ids of the running server, and the last line of progress for admins."""
-        state: dict[str, Any] = super().get_state()
-        if self.running is not None:
-            state |= self.running.to_state()
-        if self.told.last:
-            state["progress"] = self.told.last
-        return state
-
-    def clear_state(self) -> None:
-        """Forget the server that ran. The platform service remembers it."""
-        super().clear_state()
-        self.running, self.told = None, Log()
-
-    def delete_forever(self) -> None:
-        """Delete nothing: homes and checkpoints outlive a server's entry at the hub and go by retention or by hand.
-
-        An operation may still be open, and an error here would not stop the hub from removing the entry.
-        """
-
-
-async def _options_form(spawner: TenantDockerSpawner) -> str:
-    groups = sorted(group.name for group in spawner.user.groups)
-    try:
-        offered = await spawner.ports.service.start_options(spawner.user.name, spawner.name, groups)
-    except HubernateError as problem:
-        raise _spawn_error(problem) from problem
-    return make_form(offered, datetime.now(UTC))
-
-
-def _options_from_form(form: dict[str, list[Any]]) -> dict[str, str]:
-    try:
-        return options.from_form(form)
-    except InvalidInput as problem:
-        raise _spawn_error(problem) from problem
-
-
-def _spawn_error(problem: HubernateError) -> SpawnException:
-    """The hub's own way to refuse a start: no stack trace, the message shown, the reason counted."""
-    status = 503 if isinstance(problem, Unavailable) else 400 if isinstance(problem, UserError) else 500
-    message = problem.message
-    if not isinstance(problem, UserError | Unavailable):
-        log.error("a start failed", extra=dict(problem.ids), exc_info=problem)
-    return SpawnException(
-        f"Your server was not started: {message}", reason=type(problem).__name__.lower(), status_code=status
-    )
+    def running_from(self, state: dict[str, Any]) -> Containers | None:
+        """Containers that the hub's state names."""
+        return Containers.from_state(state)

@@ -6,8 +6,7 @@ The platform service decides and remembers; the agent saves and removes; the hub
 import asyncio
 import logging
 import time
-from collections.abc import Awaitable, Callable, Mapping
-from dataclasses import asdict, dataclass
+from collections.abc import Awaitable, Callable
 from functools import partial
 from typing import Protocol, TypeVar
 
@@ -17,8 +16,6 @@ from hubernate_core.operation import Operation, Outcome
 from hubernate_core.wire import StopRequest
 
 from .client import ServiceClient
-from .engine import Engine
-from .plan import Facts
 from .progress import Log, tell_operation
 
 _T = TypeVar("_T")
@@ -33,52 +30,25 @@ class Probe(Protocol):
     async def __call__(self, url: str) -> bool: ...
 
 
-@dataclass(frozen=True)
-class Running:
-    """A started server: what the hub's state keeps. `gate` and `notebook` are engine ids."""
+class Running(Protocol):
+    """A started server, on any engine: what the platform service is told to stop."""
 
-    server_id: ServerId
-    generation: int
-    notebook: str
-    gate: str
-    network: str
+    @property
+    def server_id(self) -> ServerId: ...
 
-    def to_state(self) -> dict[str, str | int]:
-        """JSON for the hub's database."""
-        return asdict(self)
-
-    @classmethod
-    def from_state(cls, state: Mapping[str, object]) -> "Running | None":
-        """The server that `to_state` described; None for any other or an empty state."""
-        match state:
-            case {
-                "server_id": str(server), "generation": int(generation), "notebook": str(notebook), "gate": str(gate),
-                "network": str(network),
-            }:  # fmt: skip
-                return cls(ServerId(server), generation, notebook, gate, network)
-        return None
+    @property
+    def generation(self) -> int: ...
 
 
-@dataclass(frozen=True)
-class Ports:
-    """What a start and a stop talk to."""
-
-    service: ServiceClient
-    engine: Engine
-    answers: Probe
-    facts: Facts
-    node: str
-
-
-async def stop(ports: Ports, running: Running, told: Log) -> None:
-    """Save and stop the server; returns once it is recorded and its containers are gone.
+async def stop(service: ServiceClient, running: Running, told: Log) -> None:
+    """Save and stop the server; returns once it is recorded and it holds nothing of the engine any more.
 
     Raises:
         HubernateError: it was not stopped: it runs on, with everything in it, and the message says why.
     """
     body = StopRequest(generation=running.generation)
-    operation = await patient(lambda: ports.service.stop(running.server_id, body), told)
-    operation = await follow(ports.service, operation.id, told)
+    operation = await patient(lambda: service.stop(running.server_id, body), told)
+    operation = await follow(service, operation.id, told)
     if operation.outcome in (Outcome.STOPPED, Outcome.DISCARDED):
         return
     if operation.outcome in (Outcome.KEPT, Outcome.SAVED):
@@ -101,11 +71,6 @@ async def follow(service: ServiceClient, operation_id: OperationId, told: Log, p
         if operation == seen and time.monotonic() - asked < 0.5:
             await asyncio.sleep(0.5)  # a service that answers at once must not make this spin
     return operation
-
-
-async def url_of(engine: Engine, running: Running) -> str:
-    """Where the hub and the proxy reach the server; empty while the gate has no address yet."""
-    return (await engine.state(running.gate)).url(running.network)
 
 
 async def patient(call: Callable[[], Awaitable[_T]], told: Log, limit_s: float = float("inf")) -> _T:

@@ -5,30 +5,22 @@ are in the shape of Docker's Engine API (``POST /containers/create``, 1.41), so 
 engine gets. Names and labels are made of ids alone; user text reaches the gate file and one URL path, and no template.
 """
 
-import json
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
-from urllib.parse import urlsplit
 
 from hubernate_core import names
 from hubernate_core.errors import Broken
 from hubernate_core.gate_file import GATE_PORT, GATE_UID, GateFile
 from hubernate_core.image_ref import parse_image
-from hubernate_core.server import Start, Ticket
+from hubernate_core.server import Ticket
+
+from .inside import make_gate_file, notebook_env
 
 HOME = "/home/jovyan"
 CA_BUNDLE = "/etc/hubernate/ca-bundle.crt"
 """Where a notebook finds the machine's CA bundle, read-only."""
 NOTEBOOK_USER = "1000:1000"
-_CA_VARIABLES = (
-    "SSL_CERT_FILE",
-    "REQUESTS_CA_BUNDLE",
-    "CURL_CA_BUNDLE",
-    "PIP_CERT",
-    "NODE_EXTRA_CA_CERTS",
-    "GIT_SSL_CAINFO",
-)
 _MIB = 1024**2
 _SHM_MAX = 1024 * _MIB
 """/dev/shm: PyTorch and Arrow need far more than Docker's 64 MiB; it counts towards the memory limit."""
@@ -115,7 +107,7 @@ def make_plan(ticket: Ticket, hub_env: Mapping[str, str], facts: Facts) -> Plan:
     volume = names.home_volume(facts.instance, ticket.owner_id)
     if ticket.home_volume != volume:
         raise Broken(f"the ticket names volume {ticket.home_volume!r}, this platform calls it {volume!r}")
-    gate_file = make_gate_file(ticket, hub_env, facts)
+    gate_file = make_gate_file(ticket, hub_env, facts.gate_settings)
     network = make_network(ticket, facts)
     return Plan(
         network=network,
@@ -133,37 +125,6 @@ def make_network(ticket: Ticket, facts: Facts) -> NetworkSpec:
         options={ICC: "false", BRIDGE: names.tenant_bridge(ticket.tenant_id)},
         labels={names.INSTANCE_LABEL: facts.instance, names.TENANT_LABEL: ticket.tenant_id},
     )
-
-
-def make_gate_file(ticket: Ticket, hub_env: Mapping[str, str], facts: Facts) -> GateFile:
-    """The gate's configuration. Keys of `hub_env`: jupyterhub/spawner.py ``get_env``, 6.1.
-
-    Raises:
-        Broken: a key is missing.
-    """
-    try:
-        base = hub_env["JUPYTERHUB_BASE_URL"]
-        return GateFile(
-            server_id=ticket.server_id,
-            generation=ticket.generation,
-            user=hub_env["JUPYTERHUB_USER"],
-            server_name=hub_env["JUPYTERHUB_SERVER_NAME"],
-            prefix=hub_env["JUPYTERHUB_SERVICE_PREFIX"],
-            hub_api_url=hub_env["JUPYTERHUB_API_URL"].rstrip("/"),
-            hub_public_url=hub_env.get("JUPYTERHUB_HOST", ""),
-            hub_base_path=f"{base.rstrip('/')}/hub/",
-            client_id=hub_env["JUPYTERHUB_CLIENT_ID"],
-            hub_token=hub_env["JUPYTERHUB_API_TOKEN"],
-            callback_path=urlsplit(hub_env["JUPYTERHUB_OAUTH_CALLBACK_URL"]).path,
-            public_url=hub_env.get("JUPYTERHUB_PUBLIC_URL", ""),
-            access_scopes=tuple(json.loads(hub_env["JUPYTERHUB_OAUTH_ACCESS_SCOPES"])),
-            cookie_options=json.loads(hub_env.get("JUPYTERHUB_COOKIE_OPTIONS") or "{}"),
-            service_url=ticket.service_url,
-            relay_token=ticket.relay_token,
-            settings=dict(facts.gate_settings),
-        )
-    except KeyError as missing:
-        raise Broken(f"the hub gave this start no {missing.args[0]}; is the spawner run by JupyterHub 6?") from missing
 
 
 def _hardened(memory: int, pids: int, log_bytes: int) -> JsonObject:
@@ -201,12 +162,13 @@ def _notebook(ticket: Ticket, facts: Facts, prefix: str, labels: dict[str, str])
     if facts.ca_bundle:
         mounts.append({"Type": "bind", "Source": facts.ca_bundle, "Target": CA_BUNDLE, "ReadOnly": True})
     gate = names.gate_container(facts.instance, ticket.server_id, ticket.generation)
+    env = notebook_env(ticket, prefix, facts.mirrors, CA_BUNDLE if facts.ca_bundle else "")
     return ContainerSpec(
         name=names.notebook_container(facts.instance, ticket.server_id, ticket.generation),
         body={
             "Image": ticket.image,
             "User": NOTEBOOK_USER,
-            "Env": [f"{name}={value}" for name, value in sorted(notebook_env(ticket, facts, prefix).items())],
+            "Env": [f"{name}={value}" for name, value in sorted(env.items())],
             "Labels": labels | {names.ROLE_LABEL: "notebook"},
             "HostConfig": _hardened(limits.memory, limits.pids, facts.log_bytes)
             | {
@@ -218,10 +180,3 @@ def _notebook(ticket: Ticket, facts: Facts, prefix: str, labels: dict[str, str])
             },
         },
     )
-
-
-def notebook_env(ticket: Ticket, facts: Facts, prefix: str) -> dict[str, str]:
-    """The notebook's whole environment: mirrors, the profile's over them, then the platform's, which always win."""
-    trust = dict.fromkeys(_CA_VARIABLES, CA_BUNDLE) if facts.ca_bundle else {}
-    platform = {"HUBERNATE_BASE_URL": prefix} | ({"HUBERNATE_SAFE": "1"} if ticket.start is Start.SAFE else {})
-    return {**trust, **facts.mirrors, **ticket.profile.env, **platform}

@@ -18,8 +18,8 @@ from hubernate_core.server import StartChoice
 from hubernate_core.wire import StartRequest
 from hubernate_spawner import lifecycle
 from hubernate_spawner.client import GateProbe, ServiceClient
+from hubernate_spawner.docker_start import Containers, DockerBackend, Ports, url_of
 from hubernate_spawner.engine import Engine
-from hubernate_spawner.lifecycle import Ports, Running
 from hubernate_spawner.plan import Facts, make_network
 from hubernate_spawner.progress import Log
 from hubernate_spawner.start import ImageMissing, Start
@@ -41,8 +41,12 @@ def engine() -> Iterator[Any]:
     yield docker.from_env()
 
 
-async def start(ports: Ports, told: Log | None = None) -> Running:
-    return await Start(ports, REQUEST, hub_env("ada", "/user/ada/"), told or Log()).run()
+async def begin(ports: Ports, env: dict[str, str], told: Log) -> Containers:
+    return await Start(ports.service, DockerBackend(ports, env, told), REQUEST, told).run()
+
+
+async def start(ports: Ports, told: Log | None = None) -> Containers:
+    return await begin(ports, hub_env("ada", "/user/ada/"), told or Log())
 
 
 async def get(url: str) -> httpx.Response:
@@ -59,7 +63,7 @@ async def test_a_start_makes_a_gate_that_answers_for_its_notebook(
         f"{installed.instance}-{running.server_id}-g1",
         f"{installed.instance}-{running.server_id}-g1-gate",
     ]
-    url = await lifecycle.url_of(ports.engine, running)
+    url = await url_of(ports.engine, running)
     assert (await get(f"{url}/user/ada/api")).status_code == 200
     assert [verb for verb, _ in installed.service.calls] == ["start", "started", "ready"]
     assert installed.service.called("started")[0]["container_id"] == running.notebook
@@ -91,7 +95,7 @@ async def test_the_gates_file_is_for_the_gate_alone(ports: Ports, engine: Any) -
 
 async def test_a_stop_waits_for_the_save_and_tells_its_sizes(installed: Installed, ports: Ports) -> None:
     running, told = await start(ports), Log()
-    await lifecycle.stop(ports, running, told)
+    await lifecycle.stop(ports.service, running, told)
     assert installed.containers() == []
     messages = [event.message for event in told.events]
     assert "Uploading 130 MB of 212 MB" in messages
@@ -104,14 +108,14 @@ async def test_a_failed_save_leaves_the_server_running_and_says_why(installed: I
     installed.service.stop_steps = (Step.CAPTURED, Step.FAILED)
     installed.service.reason = "the registry is full"
     with pytest.raises(Unavailable, match="runs on: the registry is full"):
-        await lifecycle.stop(ports, running, Log())
+        await lifecycle.stop(ports.service, running, Log())
     assert len(installed.containers()) == 2
 
 
 async def test_a_cancelled_stop_touches_nothing(installed: Installed, ports: Ports) -> None:
     running = await start(ports)
     installed.service.stop_steps = (Step.CAPTURED,)  # and then it takes for ever
-    stopping = asyncio.create_task(lifecycle.stop(ports, running, Log()))
+    stopping = asyncio.create_task(lifecycle.stop(ports.service, running, Log()))
     await asyncio.sleep(0.5)
     stopping.cancel()
     with pytest.raises(asyncio.CancelledError):
@@ -123,7 +127,7 @@ async def test_a_cancelled_stop_touches_nothing(installed: Installed, ports: Por
 async def test_a_stop_outlasts_a_restart_of_the_platform_service(installed: Installed, ports: Ports) -> None:
     running, told = await start(ports), Log()
     installed.service.down = True
-    stopping = asyncio.create_task(lifecycle.stop(ports, running, told))
+    stopping = asyncio.create_task(lifecycle.stop(ports.service, running, told))
     await asyncio.sleep(1)
     assert not stopping.done()
     assert "Waiting for the platform service" in told.last
@@ -193,10 +197,10 @@ async def test_a_running_server_is_adopted_and_its_gate_told_the_new_token(insta
     first = await start(ports)
     installed.service.adopt = first.notebook
     env = hub_env("ada", "/user/ada/", JUPYTERHUB_API_TOKEN="a-new-token")
-    again = await Start(ports, REQUEST, env, Log()).run()
+    again = await begin(ports, env, Log())
     assert again == first
     assert len(installed.containers()) == 2
-    answer = await get(f"{await lifecycle.url_of(ports.engine, again)}/user/ada/api")
+    answer = await get(f"{await url_of(ports.engine, again)}/user/ada/api")
     assert answer.headers["X-Hups"] == "1"
     stream, _ = docker.from_env().containers.get(again.gate).get_archive("/etc/hubernate/gate.json")
     assert b"a-new-token" in b"".join(stream)
@@ -206,7 +210,7 @@ async def test_a_running_server_is_adopted_and_its_gate_told_the_new_token(insta
 async def test_an_adopted_server_is_never_removed_when_the_start_fails(installed: Installed, ports: Ports) -> None:
     first = await start(ports)
     installed.service.adopt = first.notebook
-    starting = asyncio.create_task(Start(ports, REQUEST, hub_env("ada", "/user/other/"), Log()).run())
+    starting = asyncio.create_task(begin(ports, hub_env("ada", "/user/other/"), Log()))
     await asyncio.sleep(0.1)
     starting.cancel()
     with pytest.raises(asyncio.CancelledError):
@@ -330,7 +334,7 @@ async def test_a_proxy_of_the_machine_is_no_way_to_the_platform(
 
 
 def test_running_survives_the_hubs_database() -> None:
-    running = Running(names.ServerId("saaaaaaaa1"), 3, "n", "g", "net")
-    assert Running.from_state(json.loads(json.dumps(running.to_state() | {"progress": "x"}))) == running
-    assert Running.from_state({}) is None
-    assert Running.from_state({"object_id": "of another spawner"}) is None
+    running = Containers(names.ServerId("saaaaaaaa1"), 3, "n", "g", "net")
+    assert Containers.from_state(json.loads(json.dumps(running.to_state() | {"progress": "x"}))) == running
+    assert Containers.from_state({}) is None
+    assert Containers.from_state({"object_id": "of another spawner"}) is None
