@@ -52,7 +52,7 @@ def make_notebook(image: str, profile: Profile, env: Mapping[str, str], *, ca_bu
     """The person's container: loopback only, no port, no token; command and folder from the image."""
     wishes, limits = profile.kubernetes, profile.resources
     devices = {device: str(count) for device, count in sorted(wishes.devices.items())}
-    mounts = [
+    mounts: list[JsonObject] = [
         {"name": HOME_VOLUME, "mountPath": HOME},
         {"name": TMP_VOLUME, "mountPath": "/tmp"},
         {"name": SHM_VOLUME, "mountPath": "/dev/shm"},
