@@ -22,13 +22,18 @@ from .api.errors import as_problem
 from .api.middleware import Around
 from .api.sessions import People
 from .api.tokens import ServiceTokens
+from .bell import Bell
 from .catalogue import Catalogue
 from .config import HubernateService, read_settings
 from .context import Context
 from .fleet import Fleet
 from .hub_client import Hub
+from .kube.config import KubernetesBackend
+from .kube.parts import KubeParts, build_parts, read_cluster
 from .log import log_to_stderr
 from .reconcile.loop import start_loops
+from .reconcile.spaces import builder
+from .sight import FleetSight
 from .signing import load_signer
 from .store import checkpoints, tenants
 from .store.database import Store
@@ -52,14 +57,27 @@ def build_context(settings: HubernateService) -> Context:
     catalogue.refresh(strict=True)
     store.now(tenants.sync, catalogue.tenants)
     token = _read_token(settings.file("hub_token_file"))
+    fleet, bell = Fleet(settings.agent_silent_after_s, settings.gone_after_s), Bell()
+    kube = _build_kube(settings, bell) if settings.on_kubernetes else None
+    if kube is not None:
+        store.now(tenants.give_namespaces, settings.instance)
     return Context(
         settings=settings,
         store=store,
         hub=Hub(settings.hub_api_url, token, timeout_s=settings.hub_timeout_s),
         signer=signer,
         catalogue=catalogue,
-        fleet=Fleet(settings.agent_silent_after_s, settings.gone_after_s),
+        fleet=fleet,
+        sight=FleetSight(fleet) if kube is None else kube.sight,
+        kube=kube,
+        bell=bell,
     )
+
+
+def _build_kube(settings: HubernateService, bell: Bell) -> KubeParts:
+    backend, cluster = settings.kubernetes or KubernetesBackend(), read_cluster(settings.file("platform_file"))
+    build = builder(settings, backend, cluster)
+    return build_parts(backend, cluster, settings.instance, gone_after_s=settings.gone_after_s, bell=bell, build=build)
 
 
 def build_app(context: Context, *, loops: bool = True) -> FastAPI:
@@ -77,6 +95,8 @@ def build_app(context: Context, *, loops: bool = True) -> FastAPI:
                 task.cancel()
             await asyncio.gather(*tasks, return_exceptions=True)
             await context.hub.close()
+            if context.kube is not None:
+                await context.kube.close()
             context.store.close()
 
     settings = context.settings

@@ -12,17 +12,20 @@ class Bell:
         self._listening: dict[str, set[asyncio.Event]] = {}
 
     @contextmanager
-    def listen(self, topic: str) -> Iterator[asyncio.Event]:
-        """An event that is set whenever `topic` rings. Look at the state after this, not before, to miss nothing."""
+    def listen(self, *topics: str) -> Iterator[asyncio.Event]:
+        """An event that is set whenever one of `topics` rings. Look at the state after this, not before, to miss
+        nothing."""
         event = asyncio.Event()
-        self._listening.setdefault(topic, set()).add(event)
+        for topic in topics:
+            self._listening.setdefault(topic, set()).add(event)
         try:
             yield event
         finally:
-            others = self._listening[topic]
-            others.discard(event)
-            if not others:
-                del self._listening[topic]
+            for topic in topics:
+                others = self._listening[topic]
+                others.discard(event)
+                if not others:
+                    del self._listening[topic]
 
     def ring(self, *topics: str) -> None:
         """Wake everyone who listens to one of `topics`."""

@@ -3,17 +3,25 @@
 from pathlib import Path
 from typing import Any
 
-from traitlets import Float, Integer, TraitError, Unicode
+from traitlets import Enum, Float, Instance, Integer, TraitError, Unicode
 from traitlets.config import Configurable, PyFileConfigLoader
 from traitlets.config.loader import ConfigFileNotFound
 
 from hubernate_core.errors import InvalidInput
 from hubernate_core.names import check_instance
 
+from .kube.config import KubernetesBackend
+
 
 class HubernateService(Configurable):  # type: ignore[misc]  # traitlets is not typed
     """The platform service."""
 
+    backend = Enum(
+        ("docker", "kubernetes"),
+        "docker",
+        help="Engine that notebooks run on: 'docker', this one machine, or 'kubernetes', with c.KubernetesBackend.…"
+        " beside it. Default 'docker'. Servers do not move from one to the other; homes and checkpoints of each stay.",
+    ).tag(config=True)
     state_dir = Unicode(
         "/var/lib/hubernate",
         help="The installation's state folder. Default /var/lib/hubernate. The service writes only to its subfolder"
@@ -75,16 +83,22 @@ class HubernateService(Configurable):  # type: ignore[misc]  # traitlets is not 
     tenants_file = Unicode(
         help="Tenants and their settings, JSON. Default state_dir/tenants.json. Read again when it changes."
     ).tag(config=True)
+    platform_file = Unicode(
+        help="What the installation wrote about itself, JSON; on Kubernetes its cluster is read from there. Default"
+        " state_dir/platform.json."
+    ).tag(config=True)
     registry = Unicode(
         "127.0.0.1:5000",
         help="Registry of checkpoints, host and port as the engine reaches it. Default 127.0.0.1:5000.",
     ).tag(config=True)
     instance = Unicode(
-        "hubernate", help="Name of this installation on the engine; it prefixes volumes. Default 'hubernate'."
+        "hubernate",
+        help="Name of this installation on the engine; it prefixes volumes, namespaces. Default 'hubernate'.",
     ).tag(config=True)
-    node = Unicode("local", help="Node of a container that no agent and no spawner placed yet. Default 'local'.").tag(
-        config=True
-    )
+    node = Unicode(
+        "local",
+        help="Node of a container that no agent and no spawner placed yet. Default 'local'. Not used on Kubernetes.",
+    ).tag(config=True)
     reconcile_every_s = Float(
         3, help="Seconds between two looks for what crashed or was forgotten. Default 3: a dead notebook is saved soon."
     ).tag(config=True)
@@ -129,6 +143,13 @@ class HubernateService(Configurable):  # type: ignore[misc]  # traitlets is not 
     ).tag(config=True)
     prefetch_count = Integer(20, help="How many of them at most, newest first. Default 20.").tag(config=True)
     log_level = Unicode("INFO", help="DEBUG, INFO, WARNING or ERROR. Default INFO.").tag(config=True)
+
+    kubernetes = Instance(KubernetesBackend, allow_none=True)  # `read_settings` puts it here
+
+    @property
+    def on_kubernetes(self) -> bool:
+        """Whether notebooks are pods."""
+        return bool(self.backend == "kubernetes")
 
     @property
     def own_dir(self) -> Path:
@@ -177,6 +198,7 @@ _FILES = {
     "signing_key_file": "secrets/signing-key",
     "profiles_file": "profiles.json",
     "tenants_file": "tenants.json",
+    "platform_file": "platform.json",
 }
 
 
@@ -197,12 +219,16 @@ def read_settings(path: Path) -> HubernateService:
         raise InvalidInput("config", f"{path} is not there") from problem
     except Exception as problem:  # the file is a program: anything may happen in it
         raise InvalidInput(str(path), f"{type(problem).__name__}: {problem}") from problem
-    known = set(HubernateService.class_trait_names(config=True))
-    given: dict[str, Any] = config.get("HubernateService", {})
-    for name in given.keys() - known:
-        raise InvalidInput(f"c.HubernateService.{name}", f"there is no such setting; known: {', '.join(sorted(known))}")
+    for kind in (HubernateService, KubernetesBackend):
+        known = set(kind.class_trait_names(config=True))
+        given: dict[str, Any] = config.get(kind.__name__, {})
+        for name in given.keys() - known:
+            where = f"c.{kind.__name__}.{name}"
+            raise InvalidInput(where, f"there is no such setting; known: {', '.join(sorted(known))}")
     try:
         settings = HubernateService(config=config)
+        if settings.on_kubernetes:
+            settings.kubernetes = KubernetesBackend(config=config)
     except TraitError as problem:
         raise InvalidInput(str(path), str(problem)) from problem
     check_instance(settings.instance)

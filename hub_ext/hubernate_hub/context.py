@@ -13,7 +13,9 @@ from .catalogue import Catalogue
 from .config import HubernateService
 from .fleet import Fleet
 from .hub_client import Hub
+from .kube.parts import KubeParts
 from .metrics import Metrics
+from .sight import Sight
 from .signing import Signer
 from .store.database import Store, Tx
 
@@ -40,6 +42,9 @@ class Context:
     signer: Signer
     catalogue: Catalogue
     fleet: Fleet
+    sight: Sight
+    kube: KubeParts | None = None
+    """The cluster's side; None on Docker."""
     bell: Bell = field(default_factory=Bell)
     metrics: Metrics = field(default_factory=Metrics)
     clock: Callable[[], datetime] = utc_now

@@ -70,6 +70,10 @@ class Fleet:
         """Every node heard since the start of this process."""
         return dict(self._nodes)
 
+    def nodes_with(self, reference: str) -> list[str]:
+        """Nodes that speak and have a saved image ready, ``repository@digest``."""
+        return [name for name, node in self._nodes.items() if reference in node.local_checkpoints and self.speaks(name)]
+
     def speaks(self, name: str) -> bool:
         """Whether the node's agent was heard lately."""
         node = self._nodes.get(name)

@@ -7,12 +7,14 @@ from fastapi import APIRouter, Depends
 
 from hubernate_core.errors import HubernateError, NotAllowed
 from hubernate_core.names import OperationId
+from hubernate_core.operation import Step
 from hubernate_core.wire import Answer, Orders, Poll, Report
 
 from .. import bell
 from ..context import Context
 from ..fleet import Key
-from ..services import activity, polling, reporting
+from ..kube.parts import KubeParts
+from ..services import activity, pods, polling, reporting
 from .auth import AgentNode, ContextOf
 from .body import reads, takes
 from .telling import tell_hub_stopped
@@ -63,6 +65,8 @@ async def report(
     _own(node, body.node)
     context.on_step(f"{body.step}:before")
     try:
+        if context.kube is not None and body.step is Step.RELEASED and not body.kept:
+            await _remove_pod(context, context.kube, OperationId(operation), body)
         done = await context.write(reporting.report, OperationId(operation), body)
     except HubernateError:
         context.metrics.reports_refused.inc()
@@ -73,7 +77,14 @@ async def report(
     context.bell.ring(f"operation:{operation}", f"server:{done.server.id}")
     if done.tell_hub:
         await tell_hub_stopped(context, done.server)
-    return done.answer
+    return done.answer.model_copy(update={"deleting": context.sight.deleting(done.server)})
+
+
+async def _remove_pod(context: Context, kube: KubeParts, operation: OperationId, body: Report) -> None:
+    """ "Stopped" is said after it is true: the pod is gone before the report is taken (0002, "A stop")."""
+    pod = await context.read(pods.pod_to_remove, operation, body)
+    if pod is not None:
+        await kube.pods.remove(pod, wait_s=kube.settings.delete_wait_s)
 
 
 def _own(node: str, named: str) -> None:

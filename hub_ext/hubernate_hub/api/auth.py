@@ -55,8 +55,18 @@ async def require_spawner(request: Request) -> None:
 
 
 async def agent_node(request: Request) -> str:
-    """The node of the agent that asks."""
-    return service_tokens(request).node_of(bearer(request))
+    """The node of the agent that asks: by its token's file on Docker, by the cluster's word on Kubernetes.
+
+    Raises:
+        NotSignedIn: it is no agent.  Unavailable: the API server, asked about a token, does not answer.
+    """
+    kube = context_of(request).kube
+    if kube is None:
+        return service_tokens(request).node_of(bearer(request))
+    try:
+        return await kube.tokens.node_of(bearer(request))
+    except NotAllowed as problem:
+        raise NotSignedIn(problem.message) from problem
 
 
 AgentNode = Annotated[str, Depends(agent_node)]

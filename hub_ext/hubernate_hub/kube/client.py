@@ -192,7 +192,7 @@ def check_settings(settings: KubernetesBackend) -> None:
     Raises:
         InvalidInput: a file is not there, or there is no way to the API server at all.
     """
-    for name in ("kubeconfig", "token_file", "ca_file", "pull_config_file"):
+    for name in ("kubeconfig", "token_file", "ca_file", "pull_config_file", "notebook_ca_file"):
         path = settings.path(name)
         if path is not None and not path.is_file():
             raise InvalidInput(f"c.KubernetesBackend.{name}", f"{path} is not there")

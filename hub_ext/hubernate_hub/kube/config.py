@@ -82,6 +82,11 @@ class KubernetesBackend(Configurable):  # type: ignore[misc]  # traitlets is not
         " Default empty: nodes pull without a password."
     ).tag(config=True)
 
+    notebook_ca_file = Unicode(
+        help="PEM bundle that notebooks trust, of mirrors with a certificate of your own; a ConfigMap in every tenant's"
+        " namespace. Default empty: what the images trust."
+    ).tag(config=True)
+
     def path(self, setting: str) -> Path | None:
         """The path in `setting`; None where it is empty."""
         value = getattr(self, setting)

@@ -98,9 +98,11 @@ def read_pod(thing: Object, instance: str) -> Pod | None:
 
 
 def _notebook_state(status: Mapping[str, Any]) -> Mapping[str, Any]:
-    found = (each for each in status.get("containerStatuses") or () if each.get("name") == NOTEBOOK)
-    state: Mapping[str, Any] = next(found, {}).get("state") or {}
-    return state
+    for each in status.get("containerStatuses") or ():
+        if each.get("name") == NOTEBOOK:
+            state: Mapping[str, Any] = each.get("state") or {}
+            return state
+    return {}
 
 
 class Pods:

@@ -37,9 +37,9 @@ _OF_A_TENANT = (
     Resource("v1", "ResourceQuota", "resourcequotas"),
     Resource("v1", "LimitRange", "limitranges"),
     Resource("v1", "Secret", "secrets"),
+    Resource("v1", "ConfigMap", "configmaps"),
     Resource("v1", "ServiceAccount", "serviceaccounts"),
     Resource("networking.k8s.io/v1", "NetworkPolicy", "networkpolicies"),
-    Resource("rbac.authorization.k8s.io/v1", "Role", "roles"),
     Resource("rbac.authorization.k8s.io/v1", "RoleBinding", "rolebindings"),
 )
 _KNOWN = {(each.version, each.kind): each for each in _OF_A_TENANT}

@@ -4,7 +4,7 @@ import asyncio
 import hashlib
 import time
 from collections import OrderedDict
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -42,7 +42,7 @@ def node_in(review: Mapping[str, Any], expected: Expected) -> str:
         raise NotAllowed(f"this token was not made for the audience {expected.audience!r}")
     if user.get("username") != expected.user:
         raise NotAllowed("this token is not an agent's")
-    nodes = (user.get("extra") or {}).get(NODE_EXTRA) or ()
+    nodes: Sequence[Any] = (user.get("extra") or {}).get(NODE_EXTRA) or ()
     if len(nodes) != 1 or not nodes[0]:
         raise NotAllowed("this token names no node; agents need Kubernetes 1.30 or newer and a projected token")
     return str(nodes[0])

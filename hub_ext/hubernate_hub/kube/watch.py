@@ -59,6 +59,7 @@ class Informer(Generic[T]):
         self._api, self._resource, self._selector, self._on_change = api, resource, selector, on_change
         self._mirror = Mirror(read)
         self._backoff = backoff or Backoff()
+        self.kind = resource.plural
         self.lists = 0
         """Number of lists asked for: one, unless the API server forgot where we were."""
         self.synced = False
@@ -87,13 +88,13 @@ class Informer(Generic[T]):
             except Expired as problem:
                 # What is known stays: the new list is compared with it, so that nothing that was lost goes unnoticed.
                 self._mirror.version = ""
-                _log.info("listing anew", extra={"kind": self._resource.plural, "why": problem.message})
+                _log.info("listing anew", extra={"kind": self.kind, "why": problem.message})
             except HubernateError as problem:
-                where = {"kind": self._resource.plural, "stale_s": round(self.stale_s, 1)}
+                where = {"kind": self.kind, "stale_s": round(self.stale_s, 1)}
                 _log.warning("watch interrupted", extra=where | {"error": problem.message})
             except Exception:  # noqa: BLE001  one odd object must not end the watch that all others are seen by
                 self._mirror.version = ""
-                _log.exception("watch broken, listing anew", extra={"kind": self._resource.plural})
+                _log.exception("watch broken, listing anew", extra={"kind": self.kind})
             else:
                 if time.monotonic() - began >= _TOO_SHORT_S:
                     continue

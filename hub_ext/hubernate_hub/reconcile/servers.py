@@ -4,6 +4,7 @@ import logging
 import time
 from datetime import timedelta
 
+from hubernate_core.errors import HubernateError
 from hubernate_core.names import OperationId
 from hubernate_core.operation import Kind, Trigger
 from hubernate_core.server import ServerState
@@ -13,6 +14,7 @@ from ..context import Context, Work
 from ..services import checkpoints as retention
 from ..services.lifecycle import give_up
 from ..services.opening import Wish, open_operation
+from ..services.pods import pod_of
 from ..services.retrying import due
 from ..store import agents, checkpoints, operations, servers, tenants
 from ..store.servers import ServerRow
@@ -36,8 +38,9 @@ class Servers:
         context = self._context
         if context.catalogue.refresh():
             await context.store.write(tenants.sync, context.catalogue.tenants)
+            context.bell.ring("tenants")
         for row in await context.store.read(servers.in_states, _AWAKE):
-            if self._is_suspicious(row):
+            if self._is_suspicious(row) and not await self._is_there_all_the_same(row):
                 self._ring(await context.write(_look_at, row))
         strays = await self._lasting_strays()
         for node, seen in strays:
@@ -58,15 +61,29 @@ class Servers:
     def _is_suspicious(self, row: ServerRow) -> bool:
         if row.state is ServerState.DEAD:
             return True
-        fleet, key = self._context.fleet, (row.id, row.generation)
-        seen = fleet.seen(row.node, key)
-        return bool(row.container_id) and (fleet.gone(row.node, key) or (seen is not None and not seen.running))
+        sight = self._context.sight
+        seen = sight.seen(row)
+        return bool(row.container_id) and (sight.gone(row) or (seen is not None and not seen.running))
+
+    async def _is_there_all_the_same(self, row: ServerRow) -> bool:
+        """Ask about a pod that is told to be gone: somebody may only have taken our label away from it."""
+        context = self._context
+        if context.kube is None or not context.sight.gone(row):
+            return False
+        pod = await context.read(pod_of, row, row.container_id)
+        try:
+            there = await context.kube.pods.is_there(pod)
+        except HubernateError as problem:
+            _log.warning("a missing pod was not asked about", extra={"server": row.id, "error": problem.message})
+            return True
+        if there:
+            _log.error("a pod lost our labels; put them back", extra={"server": row.id, "pod": pod.name})
+        return there
 
     async def _lasting_strays(self) -> list[tuple[str, Seen]]:
         """Containers that no awake row knows and that are there for a while."""
-        fleet = self._context.fleet
-        known = [(row.id, row.generation) for row in await self._context.store.read(servers.in_states, _AWAKE)]
-        strays = {seen.container_id: (node, seen) for node, seen in fleet.strays(known)}
+        known = await self._context.store.read(servers.in_states, _AWAKE)
+        strays = {seen.container_id: (node, seen) for node, seen in self._context.sight.strays(known)}
         now = time.monotonic()
         self._stray_since = {each: self._stray_since.get(each, now) for each in strays}
         return [strays[each] for each, since in self._stray_since.items() if now - since >= _STRAY_AFTER_S]
@@ -74,7 +91,7 @@ class Servers:
     async def _tell_of_older_starts(self) -> None:
         """Name each container of an older start once: it is saved by nobody, and only an admin may judge it."""
         rows = await self._context.store.read(servers.all_servers)
-        for node, seen in self._context.fleet.left_behind({row.id: row.newest_start for row in rows}):
+        for node, seen in self._context.sight.left_behind(rows):
             if seen.container_id not in self._told:
                 self._told.add(seen.container_id)
                 where = {"server": seen.server_id, "generation": seen.generation, "node": node}
@@ -93,13 +110,13 @@ def _look_at(work: Work, stale: ServerRow) -> str | None:
     row = servers.lock(work.tx, stale.id)
     if row is None or row.generation != stale.generation or operations.open_of(work.tx, row.id) is not None:
         return None
-    fleet, key = work.context.fleet, (row.id, row.generation)
-    if row.state in _AWAKE and row.container_id and fleet.gone(row.node, key):
+    sight = work.context.sight
+    if row.state in _AWAKE and row.container_id and sight.gone(row):
         _mark_gone(work, row)
         return None
-    seen = fleet.seen(row.node, key)
+    seen = sight.seen(row)
+    cause = _cause(work, row, seen)
     if row.state is ServerState.RUNNING and seen is not None and not seen.running:
-        cause = "ran out of memory" if seen.oom_killed else f"ended by itself (exit code {seen.exit_code})"
         notice = f"The server {cause}. What it changed is being saved."
         servers.change(work.tx, row.id, state=ServerState.DEAD, notice=notice)
         _log.warning("server died", extra={"server": row.id, "generation": row.generation, "cause": cause})
@@ -107,7 +124,20 @@ def _look_at(work: Work, stale: ServerRow) -> str | None:
         return None
     if not due(operations.recent_of(work.tx, row.id), work.now, work.context.settings.retry_after_s):
         return None
-    return open_operation(work, row.id, Wish(Kind.STOP, Trigger.DIED, by="reconciler")).operation.node
+    wish = Wish(Kind.STOP, Trigger.DIED, by="reconciler", reason=f"The server {cause}." if cause else "")
+    return open_operation(work, row.id, wish).operation.node
+
+
+def _cause(work: Work, row: ServerRow, seen: Seen | None) -> str:
+    """Why the container of `row` ended, after "The server …"; empty: it is not known, or it runs."""
+    if seen is None or seen.running:
+        return ""
+    if seen.oom_killed:
+        return "ran out of memory"
+    last = next(iter(operations.recent_of(work.tx, row.id, limit=1)), None)
+    if last is not None and last.operation.generation == row.generation and last.operation.saved:
+        return "was stopped, but its very last changes could not be saved yet"
+    return f"ended by itself (exit code {seen.exit_code})"
 
 
 def _mark_gone(work: Work, row: ServerRow) -> None:
@@ -149,8 +179,8 @@ def _note_silence(work: Work) -> list[OperationId]:
     known = {each.node: each.last_seen_at for each in agents.all_agents(work.tx)}
     for row in operations.all_open(work.tx):
         operation = row.operation
-        if not work.context.fleet.silent(operation.node):
-            continue
+        if not operation.node or not work.context.fleet.silent(operation.node):
+            continue  # without a node it is this service's own work
         heard = known.get(operation.node)
         since = "was never heard" if heard is None else f"has not answered since {heard:%H:%M} UTC"
         note = f"The agent on node {operation.node} {since}; your server keeps running."

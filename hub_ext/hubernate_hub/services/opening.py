@@ -20,13 +20,14 @@ _BY_ITSELF = frozenset({Trigger.IDLE, Trigger.MAX_AGE})
 class Wish:
     """What somebody wants done with a server.
 
-    `hub_joined`: it comes from the hub's own stop, which waits for it.
+    `hub_joined`: it comes from the hub's own stop, which waits for it. `reason`: what led to it, for the person.
     """
 
     kind: Kind
     trigger: Trigger
     name: str = ""
     by: str = ""
+    reason: str = ""
     hub_joined: bool = False
 
 
@@ -55,7 +56,8 @@ def open_operation(work: Work, server: ServerId, wish: Wish) -> OperationRow:
             kind=wish.kind,
             trigger=wish.trigger,
             name=wish.name,
-            node=row.node,
+            reason=wish.reason,
+            node=_node(work, row, wish),
             requested_at=work.now,
             updated_at=work.now,
         ),
@@ -66,6 +68,11 @@ def open_operation(work: Work, server: ServerId, wish: Wish) -> OperationRow:
     )
     operations.add(work.tx, opened)
     return opened
+
+
+def _node(work: Work, row: ServerRow, wish: Wish) -> str:
+    """Whose work it is. On Kubernetes the service discards by itself, and no agent is asked: it has no node."""
+    return "" if wish.kind is Kind.DISCARD and work.context.settings.on_kubernetes else row.node
 
 
 def _join(present: OperationRow, wish: Wish, now: datetime) -> OperationRow:

@@ -50,6 +50,7 @@ def _order(work: Work, server: ServerRow, row: OperationRow) -> Order:
         kind=operation.kind,
         trigger=operation.trigger,
         step=operation.step,
+        deleting=work.context.sight.deleting(server),
         container_id=row.container_id,
         gate_container_id=row.gate_container_id,
         repository=repository(server.tenant_id, server.owner_id),

@@ -40,7 +40,7 @@ def report(work: Work, operation: OperationId, body: Report) -> Reported:
         Conflict: an older generation, a step that cannot follow, or an image that this operation has replaced; the
             row stays as it was.
     """
-    server, row = _locked(work, operation, body)
+    server, row = fenced(work, operation, body)
     if row.operation.finished:
         return Reported(Answer(step=row.operation.step, directive=_after_the_end(row, body.step)), server)
     if body.step is Step.VERIFIED and row.operation.kind is not Kind.DISCARD:
@@ -75,7 +75,12 @@ def _acknowledge(work: Work, server: ServerRow, row: OperationRow, body: Report)
     return Reported(Answer(step=row.operation.step, directive=row.directive or Directive.CONTINUE), server)
 
 
-def _locked(work: Work, operation: OperationId, body: Report) -> tuple[ServerRow, OperationRow]:
+def fenced(work: Work, operation: OperationId, body: Report) -> tuple[ServerRow, OperationRow]:
+    """The server, held, and the operation that a report is about.
+
+    Raises:
+        NotAllowed: the operation is not of this node.  Conflict: an older generation.
+    """
     found = operations.get(work.tx, operation)
     if found is None or found.operation.node != body.node:
         raise NotAllowed(f"operation {operation} is not one of node {body.node}")
@@ -174,6 +179,15 @@ def _write(work: Work, server: ServerRow, row: OperationRow, saved: SavedImage) 
         checkpoints.change(work.tx, checkpoint.id, **checkpoint.model_dump(exclude={"id"}))
         checkpoints.forget(work.tx, f"{before.repository}@{before.digest}", row.operation.node, work.now)
     return checkpoint
+
+
+def end(work: Work, server: ServerRow, row: OperationRow, outcome: Outcome) -> Operation:
+    """Store how an operation ended; unless it failed, the server sleeps from now on."""
+    ended = _with(row, outcome=outcome)
+    operations.save(work.tx, ended)
+    if outcome is not Outcome.FAILED:
+        _put_to_sleep(work, server)
+    return ended.operation
 
 
 def _put_to_sleep(work: Work, server: ServerRow) -> None:

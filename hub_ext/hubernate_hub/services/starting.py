@@ -18,6 +18,7 @@ from ..context import Work
 from ..store import checkpoints, operations, servers, tenants
 from ..store.servers import ServerRow
 from .opening import Wish, open_operation
+from .placing import place
 from .retrying import due
 
 
@@ -32,6 +33,7 @@ def start(work: Work, request: StartRequest) -> Ticket:
     Raises:
         InvalidInput, NotAllowed, NotFound: the choice cannot be started; nothing was created.
         Conflict: a former run could not be saved yet, or a container of an older start still runs.
+        Unavailable: on Kubernetes, while the tenant's namespace is not ready.
         Broken: the checkpoint's record is not ours.
     """
     user, name = normalise_user(request.user), check_server_name(request.server_name)
@@ -49,6 +51,8 @@ def start(work: Work, request: StartRequest) -> Ticket:
         if present is not None:
             return present
         _refuse_beside_an_older_one(work, row)
+    if work.context.kube is not None:
+        work.context.kube.spaces.check(tenant.id)
     checkpoint = _checkpoint(work, row, request.choice)
     profile = _profile(work, tenant, row, checkpoint, request.choice)
     owner = owner or tenants.add_owner(work.tx, user, request.user, tenant.id)
@@ -60,7 +64,7 @@ def start(work: Work, request: StartRequest) -> Ticket:
         name=name,
         generation=1 if row is None else row.generation + 1,
         start=request.choice.start,
-        node=work.context.settings.node if row is None or not row.node else row.node,
+        node=_first_node(work, row),
         relay_sha256=relay_digest(token),
         asked_at=work.now,
         stopped_at=None if row is None else row.stopped_at,
@@ -72,6 +76,13 @@ def start(work: Work, request: StartRequest) -> Ticket:
     else:
         servers.replace_row(work.tx, fresh)
     return _ticket(work, fresh, relay_token=token, checkpoint=checkpoint)
+
+
+def _first_node(work: Work, row: ServerRow | None) -> str:
+    """Where it is taken to be until somebody says: where it was, or on this machine, or nowhere yet."""
+    if row is not None and row.node:
+        return row.node
+    return "" if work.context.settings.on_kubernetes else str(work.context.settings.node)
 
 
 def pick_tenant(work: Work, groups: tuple[str, ...], chosen: str) -> Tenant:
@@ -108,15 +119,16 @@ def _present(work: Work, row: ServerRow, *, adopt: bool = True) -> Ticket | None
     pending = operations.open_of(work.tx, row.id)
     if pending is not None:
         return _ticket(work, row, wait_for=pending.operation.id)
-    seen = work.context.fleet.seen(row.node, (row.id, row.generation))
+    seen = work.context.sight.seen(row)
     died = row.state is ServerState.DEAD or (seen is not None and not seen.running)
-    if row.state is ServerState.RUNNING and adopt and not died:
+    leaves = work.context.sight.deleting(row)
+    if row.state is ServerState.RUNNING and adopt and not died and not leaves:
         token = secrets.token_urlsafe(32)
         servers.change(work.tx, row.id, relay_sha256=relay_digest(token))
         return _ticket(work, row, relay_token=token, checkpoint=_started_from(work, row), adopt=row.container_id)
     if row.state in (ServerState.RUNNING, ServerState.DEAD):
         _refuse_if_unsaved(work, row)
-        wish = Wish(Kind.STOP, Trigger.DIED if died else Trigger.USER)
+        wish = Wish(Kind.STOP, Trigger.DIED if died else Trigger.EVICTED if leaves else Trigger.USER)
         if died and row.state is ServerState.RUNNING:
             servers.change(work.tx, row.id, state=ServerState.DEAD)
         return _ticket(work, row, wait_for=open_operation(work, row.id, wish).operation.id)
@@ -130,7 +142,7 @@ def _present(work: Work, row: ServerRow, *, adopt: bool = True) -> Ticket | None
 
 def _refuse_beside_an_older_one(work: Work, row: ServerRow) -> None:
     """Two containers of one server would write to one home folder, and only one of them would ever be saved."""
-    for node, seen in work.context.fleet.left_behind({row.id: row.newest_start}):
+    for node, seen in work.context.sight.left_behind([row]):
         raise Conflict(
             f"container {seen.container_id[:12]} of an older start ({seen.generation}) of this server still runs on"
             f" node {node}; nothing was started or deleted. Try again in a minute; if it stays, an admin has to"
@@ -227,5 +239,6 @@ def _ticket(work: Work, row: ServerRow, **answer: object) -> Ticket:
         home_volume=home_volume(settings.instance, row.owner_id),
         relay_token="",
         service_url=settings.url_for_gates,
+        placement=None if work.context.kube is None else place(work, row),
     )
     return ticket.model_copy(update=answer)

@@ -4,7 +4,7 @@ from dataclasses import dataclass
 
 from sqlalchemy import insert, select, update
 
-from hubernate_core.names import OwnerId, TenantId, new_id
+from hubernate_core.names import OwnerId, TenantId, new_id, tenant_namespace
 from hubernate_core.tenant import Tenant
 
 from .database import Tx
@@ -38,6 +38,18 @@ def all_tenants(tx: Tx, *, active_only: bool = False) -> dict[TenantId, Tenant]:
     query = select(tenants).where(tenants.c.active) if active_only else select(tenants)
     found = (Tenant.model_validate({"id": row.id, "name": row.name} | row.settings) for row in tx.execute(query))
     return {tenant.id: tenant for tenant in found}
+
+
+def give_namespaces(tx: Tx, instance: str) -> None:
+    """Every tenant without a Kubernetes namespace gets the name of one; a name that was given stays."""
+    for row in tx.execute(select(tenants.c.id).where(tenants.c.namespace == "")).all():
+        name = tenant_namespace(instance, TenantId(row.id))
+        tx.execute(update(tenants).where(tenants.c.id == row.id).values(namespace=name))
+
+
+def namespace_of(tx: Tx, tenant: TenantId) -> str:
+    """The tenant's namespace; empty: it was given none."""
+    return str(tx.execute(select(tenants.c.namespace).where(tenants.c.id == tenant)).scalar_one())
 
 
 def lock(tx: Tx, tenant: TenantId) -> None:

@@ -63,7 +63,7 @@ async def admin(request: Request, context: ContextOf, person: SignedIn) -> Respo
             (agent, views.moment(agent.last_seen_at, work.now), context.fleet.speaks(agent.node))
             for agent in agents.all_agents(work.tx)
         ]
-        strays = context.fleet.left_behind({row.id: row.newest_start for row in rows})
+        strays = context.sight.left_behind(rows)
         return {"cards": cards, "agents": heard, "strays": strays}
 
     return await _page(request, context, "admin.html", person=person, **await context.read(use))

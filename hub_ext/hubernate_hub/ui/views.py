@@ -11,7 +11,7 @@ from hubernate_core.server import Server, ServerState
 
 from ..config import HubernateService
 from ..context import Work
-from ..services import views
+from ..services import nodes, views
 from ..store import checkpoints
 from ..store.servers import ServerRow
 from . import words
@@ -116,7 +116,7 @@ def _card(work: Work, row: ServerRow, server: Server, mine: list[Checkpoint]) ->
         label=_STATES[row.state],
         line=_line(row, mine, now),
         sleeps=_sleeps(server, now) if pending is None else "",
-        alert=_alert(operation, row),
+        alert=_node_alert(work, row, mine) or _alert(operation, row),
         notice=row.notice,
         progress=None if pending is None else _progress(pending),
         saved=[_saved(settings, row, each, now, newest=rank == 0) for rank, each in enumerate(mine)],
@@ -146,6 +146,18 @@ def _sleeps(server: Server, now: datetime) -> str:
     if server.sleeps_at is None:
         return ""
     return f"goes to sleep in {words.span(server.sleeps_at - now)} if nobody uses it"
+
+
+def _node_alert(work: Work, row: ServerRow, mine: list[Checkpoint]) -> str:
+    what = nodes.trouble(work, row)
+    if not what:
+        return ""
+    newest = next((each for each in mine if each.usable), None)
+    saved = "nothing is saved yet" if newest is None else f"the newest save is {words.ago(newest.created_at, work.now)}"
+    return (
+        f"{what[0].upper()}{what[1:]}: the server may not be reachable and cannot be saved now; {saved}. It goes on"
+        " when the node is back; if it never will be, an admin removes the node and you start from that save."
+    )
 
 
 def _alert(operation: Operation | None, row: ServerRow) -> str:
