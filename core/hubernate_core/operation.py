@@ -96,7 +96,7 @@ class Operation(BaseModel):
     step: Step = Step.REQUESTED
     progress: Progress = Progress()
     outcome: Outcome | None = None
-    reason: str = Field("", description="why it failed or was kept, for the person")
+    reason: str = Field("", description="why it failed or was kept, or what led to it; for the person")
     checkpoint_id: CheckpointId | None = None
     requested_at: datetime
     updated_at: datetime

@@ -136,7 +136,7 @@ def _cause(work: Work, row: ServerRow, seen: Seen | None) -> str:
         return "ran out of memory"
     last = next(iter(operations.recent_of(work.tx, row.id, limit=1)), None)
     if last is not None and last.operation.generation == row.generation and last.operation.saved:
-        return "was stopped, but its very last changes could not be saved yet"
+        return "was stopped before its very last changes could be saved"
     return f"ended by itself (exit code {seen.exit_code})"
 
 

@@ -200,6 +200,7 @@ def _put_to_sleep(work: Work, server: ServerRow) -> None:
         gate_container_id="",
         relay_sha256=None,
         keep_awake_until=None,
+        notice="",
     )
 
 

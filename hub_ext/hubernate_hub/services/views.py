@@ -15,7 +15,12 @@ from ..store.servers import ServerRow
 
 def activity_of(row: ServerRow) -> Activity | None:
     """What is known of a running server's activity; None when it is not ready."""
-    if row.state is not ServerState.RUNNING or row.ready_at is None:
+    return newest_activity(row) if row.state is ServerState.RUNNING else None
+
+
+def newest_activity(row: ServerRow) -> Activity | None:
+    """What is known of the activity of a server's newest run, also when it is over; None when it never was ready."""
+    if row.ready_at is None:
         return None
     return Activity(
         started_at=row.ready_at,

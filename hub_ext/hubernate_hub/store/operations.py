@@ -79,6 +79,12 @@ def newest_of(tx: Tx, servers: Iterable[ServerId]) -> dict[ServerId, OperationRo
     return {row.operation.server_id: row for row in rows}
 
 
+def with_ids(tx: Tx, ids: Iterable[OperationId]) -> dict[OperationId, OperationRow]:
+    """Operations by id; unknown ones are left out."""
+    rows = (_row(row) for row in tx.execute(select(operations).where(operations.c.id.in_(list(ids)))))
+    return {row.operation.id: row for row in rows}
+
+
 def recent_of(tx: Tx, server: ServerId, limit: int = 10) -> list[OperationRow]:
     """A server's operations, newest first."""
     query = select(operations).where(operations.c.server_id == server).order_by(operations.c.requested_at.desc())

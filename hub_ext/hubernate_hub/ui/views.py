@@ -4,7 +4,9 @@ from dataclasses import dataclass
 from datetime import datetime
 from urllib.parse import quote, urlencode
 
+from hubernate_core.activity import last_active
 from hubernate_core.checkpoint import Checkpoint
+from hubernate_core.names import OperationId
 from hubernate_core.operation import Kind, Operation, Outcome
 from hubernate_core.quantity import show_bytes
 from hubernate_core.server import Server, ServerState
@@ -12,7 +14,7 @@ from hubernate_core.server import Server, ServerState
 from ..config import HubernateService
 from ..context import Work
 from ..services import nodes, views
-from ..store import checkpoints
+from ..store import checkpoints, operations
 from ..store.servers import ServerRow
 from . import words
 
@@ -51,6 +53,7 @@ class Saved:
 
     id: str
     name: str
+    occasion: str
     when: Moment
     size: str
     changed: str
@@ -76,6 +79,7 @@ class Card:
     state: str
     label: str
     line: str
+    slept: str
     sleeps: str
     alert: str
     notice: str
@@ -95,10 +99,14 @@ def cards(work: Work, rows: list[ServerRow]) -> list[Card]:
     found: dict[str, list[Checkpoint]] = {}
     for checkpoint in checkpoints.of_servers(work.tx, [row.id for row in rows]):
         found.setdefault(checkpoint.server_id, []).append(checkpoint)
-    return [_card(work, row, server, found.get(row.id, [])) for row, server in zip(rows, shown, strict=True)]
+    made = operations.with_ids(work.tx, [each.operation_id for mine in found.values() for each in mine])
+    occasions = {known: words.occasion(each.operation) for known, each in made.items()}
+    return [_card(work, row, server, found.get(row.id, []), occasions) for row, server in zip(rows, shown, strict=True)]
 
 
-def _card(work: Work, row: ServerRow, server: Server, mine: list[Checkpoint]) -> Card:
+def _card(
+    work: Work, row: ServerRow, server: Server, mine: list[Checkpoint], occasions: dict[OperationId, str]
+) -> Card:
     settings, now = work.context.settings, work.now
     operation = server.operation
     pending = operation if operation is not None and not operation.finished else None
@@ -115,11 +123,15 @@ def _card(work: Work, row: ServerRow, server: Server, mine: list[Checkpoint]) ->
         state=str(row.state),
         label=_STATES[row.state],
         line=_line(row, mine, now),
+        slept=_slept(operation, row),
         sleeps=_sleeps(server, now) if pending is None else "",
         alert=_node_alert(work, row, mine) or _alert(operation, row),
         notice=row.notice,
         progress=None if pending is None else _progress(pending),
-        saved=[_saved(settings, row, each, now, newest=rank == 0) for rank, each in enumerate(mine)],
+        saved=[
+            _saved(settings, row, each, now, occasion=occasions.get(each.operation_id, ""), newest=rank == 0)
+            for rank, each in enumerate(mine)
+        ],
         open_url=f"{settings.site_path}user/{owner}/{tail}",
         start_url=f"{settings.hub_path}spawn/{owner}/{tail}".rstrip("/"),
         can_save=row.state is ServerState.RUNNING and pending is None,
@@ -140,6 +152,17 @@ def _line(row: ServerRow, mine: list[Checkpoint], now: datetime) -> str:
     if row.state is ServerState.DEAD:
         return "what it changed is still there and will be saved"
     return "the environment is being put in place"
+
+
+def _slept(operation: Operation | None, row: ServerRow) -> str:
+    """Why it sleeps: from the operation that stopped its newest run."""
+    activity = views.newest_activity(row)
+    if row.state is not ServerState.ASLEEP or operation is None or activity is None:
+        return ""
+    if operation.outcome is not Outcome.STOPPED or operation.generation != row.generation:
+        return ""
+    asked = operation.requested_at
+    return words.slept(operation, idle=asked - last_active(activity), ran=asked - activity.started_at)
 
 
 def _sleeps(server: Server, now: datetime) -> str:
@@ -179,12 +202,15 @@ def _progress(operation: Operation) -> Progress:
     )
 
 
-def _saved(settings: HubernateService, row: ServerRow, each: Checkpoint, now: datetime, *, newest: bool) -> Saved:
+def _saved(
+    settings: HubernateService, row: ServerRow, each: Checkpoint, now: datetime, *, occasion: str, newest: bool
+) -> Saved:
     choice = {"opt-tenant": row.tenant, "opt-start": "checkpoint", "opt-checkpoint_id": each.id}
     server = f"/{quote(row.name)}" if row.name else ""
     return Saved(
         id=each.id,
         name=each.name,
+        occasion=occasion or "automatic",
         when=moment(each.created_at, now),
         size=show_bytes(each.size),
         changed=f"{show_bytes(each.changed_bytes)} of changes" if each.changed_bytes else "no changes",

@@ -16,6 +16,24 @@ _WHY = {
     Trigger.FORGOTTEN: "the hub had lost track of it",
     Trigger.EVICTED: "the cluster is taking its node or its place away",
 }
+_SLEPT = {
+    Trigger.USER: "stopped on request",
+    Trigger.ADMIN: "stopped by an admin",
+    Trigger.DIED: "its process ended",
+    Trigger.EVICTED: "stopped because the cluster took its place away",
+    Trigger.USER_DELETED: "stopped when its account was deleted",
+    Trigger.FORGOTTEN: "stopped because the hub had lost track of it",
+}
+_SAVED = {
+    Trigger.USER: "on request",
+    Trigger.ADMIN: "by an admin",
+    Trigger.IDLE: "when nobody used it",
+    Trigger.MAX_AGE: "at its maximum age",
+    Trigger.DIED: "after its process ended",
+    Trigger.EVICTED: "when its place was taken away",
+    Trigger.USER_DELETED: "when its account was deleted",
+    Trigger.FORGOTTEN: "when the hub had lost track of it",
+}
 
 
 def span(length: timedelta) -> str:
@@ -41,6 +59,29 @@ def exact(moment: datetime) -> str:
 def why(operation: Operation) -> str:
     """Who or what asked."""
     return _WHY[operation.trigger]
+
+
+def slept(operation: Operation, idle: timedelta, ran: timedelta) -> str:
+    """Why a server sleeps, from the operation that stopped it.
+
+    Args:
+        idle: how long nothing had counted as activity when it was asked to stop.
+        ran: how long it had run by then.
+    """
+    if operation.trigger is Trigger.IDLE:
+        return f"put to sleep after {span(idle)} without activity"
+    if operation.trigger is Trigger.MAX_AGE:
+        return f"put to sleep after {span(ran)}, its maximum age"
+    if operation.trigger is Trigger.DIED and operation.reason:
+        return operation.reason[:1].lower() + operation.reason[1:].rstrip(".")
+    return _SLEPT[operation.trigger]
+
+
+def occasion(operation: Operation) -> str:
+    """When or for whom a checkpoint without a name was made."""
+    if operation.trigger is Trigger.USER and operation.kind is Kind.STOP:
+        return "when it was stopped"
+    return _SAVED[operation.trigger]
 
 
 def stages(operation: Operation) -> list[tuple[str, str]]:
