@@ -110,3 +110,64 @@ def test_engine_names_of_different_things_never_meet() -> None:
 def test_a_bridge_name_fits_the_kernel_and_the_firewall_rule() -> None:
     bridge = names.tenant_bridge(names.TenantId(names.new_id()))
     assert len(bridge) <= 15 and bridge.startswith("hbn-")
+
+
+def test_kubernetes_names_of_different_things_never_meet_and_fit() -> None:
+    tenants = [names.TenantId(names.new_id()) for _ in range(200)]
+    servers = [names.ServerId(names.new_id()) for _ in range(200)]
+    instance = "i" + "x" * 19
+    spaces = {names.tenant_namespace(instance, tenant) for tenant in tenants}
+    pods = {names.server_pod(instance, server, generation) for server in servers for generation in (1, 11, 10**11)}
+    claims = {names.home_claim(instance, names.OwnerId(each)) for each in tenants}
+    assert (len(spaces), len(pods), len(claims)) == (200, 600, 200)
+    assert all(re.fullmatch(r"[a-z]([-a-z0-9]{0,61}[a-z0-9])?", each) for each in spaces | pods | claims)
+
+
+@given(st.text(alphabet="abkt-_./,=A\n1", max_size=12), st.text(alphabet="ab1-,=/", max_size=12))
+def test_no_text_becomes_a_kubernetes_name(instance: str, tenant: str) -> None:
+    try:
+        made = names.tenant_namespace(instance, names.TenantId(tenant))
+    except InvalidInput:
+        return
+    assert names.check_id(tenant, "t") == tenant
+    assert made == f"{instance}-t-{tenant}"
+    assert not made.startswith("kube-")
+
+
+@pytest.mark.parametrize("instance", ["kube", "openshift", "", "A", "x" * 21, "a,b", "a-"])
+def test_an_instance_cannot_name_the_clusters_own_namespaces(instance: str) -> None:
+    with pytest.raises(InvalidInput, match="instance"):
+        names.tenant_namespace(instance, names.TenantId(names.new_id()))
+
+
+@pytest.mark.parametrize("generation", [0, -1, True, 10**12])
+def test_a_generation_counts_from_one(generation: int) -> None:
+    with pytest.raises(InvalidInput, match="generation"):
+        names.server_pod("hub", names.ServerId(names.new_id()), generation)
+
+
+def test_a_selector_means_its_labels() -> None:
+    wanted = {names.KUBE_TENANT: "taaaaaaaa1", names.KUBE_INSTANCE: "hub1"}
+    assert names.label_selector(wanted) == "hubernate.io/instance=hub1,hubernate.io/tenant=taaaaaaaa1"
+
+
+@pytest.mark.parametrize(
+    "labels",
+    [
+        {},
+        {names.KUBE_TENANT: "a,hubernate.io/tenant=b"},
+        {names.KUBE_TENANT: "a=b"},
+        {names.KUBE_TENANT: "a b"},
+        {names.KUBE_TENANT: "a\n"},
+        {names.KUBE_TENANT: "ä"},
+        {names.KUBE_TENANT: "x" * 64},
+        {"": "a"},
+        {"a,b": "c"},
+        {"!a": "b"},
+        {"a/b/c": "d"},
+    ],
+    ids=str,
+)
+def test_a_selector_cannot_be_widened(labels: dict[str, str]) -> None:
+    with pytest.raises(InvalidInput):
+        names.label_selector(labels)
