@@ -4,12 +4,14 @@ import os
 import subprocess
 import sys
 from enum import StrEnum
+from pathlib import Path
 from typing import Annotated
 
 import docker
 import typer
 
 from hubernate_core.errors import InvalidInput, NotFound, Unavailable
+from hubernate_core.names import profile_repository
 
 from . import doctor as doctor_command
 from . import down as down_command
@@ -19,13 +21,16 @@ from . import up as up_command
 from .console import out
 from .findings import Grade
 from .images.build import ensure_images
-from .images.catalogue import add_own, publish
+from .images.catalogue import add_own, publish, push_to
+from .kubernetes.cli import app as kubernetes_app
+from .kubernetes.overlay import PLATFORM, Overlay
 from .layout import Layout, alone, ensure_folders, read_platform
 from .settings import project_root, read_settings
 
 app = typer.Typer(no_args_is_help=True)
 images_app = typer.Typer(no_args_is_help=True, help="The platform's and the profiles' images.")
 app.add_typer(images_app, name="images")
+app.add_typer(kubernetes_app, name="kubernetes")
 
 
 class Form(StrEnum):
@@ -144,6 +149,30 @@ def build() -> None:
         publish(client, layout, platform.registry, tags)
     for name, tag in tags.items():
         out.print(f"  {name:<8} {tag}", markup=False)
+
+
+@images_app.command()
+def push(
+    registry: Annotated[str, typer.Argument(help="where this engine pushes to: HOST[:PORT], as in `docker login`")],
+    overlay: Annotated[Path, typer.Option(help="folder below config/kubernetes/overlays that is to use them")],
+    named: Annotated[str, typer.Option(help="what nodes call that registry, where it is another name")] = "",
+) -> None:
+    """Build what is missing, push all images of the platform, and have an overlay use them by digest."""
+    settings, project, target = read_settings(), project_root(), Overlay(overlay)
+    target.platform()
+    layout = Layout(settings.state)
+    ensure_folders(layout)
+    client = engine.ensure_engine(layout)
+    found = mirrors.ask_machine(os.environ, [sys.executable, "-m", "pip"], proxy.npm())
+    tags, _ = ensure_images(client, (*PLATFORM, *settings.profiles), project, found)
+    wanted = {name: f"hubernate/{name}" if name in PLATFORM else profile_repository(name) for name in tags}
+    wanted.pop("debian")
+    called = named or registry
+    pushed = {name: f"{called}/{push_to(client, tags[name], registry, where)}" for name, where in wanted.items()}
+    changed = target.name_images(called, pushed)
+    out.print(
+        f"{overlay} {'uses them now' if changed else 'used them already'}: kubectl apply -k {overlay}", markup=False
+    )
 
 
 @images_app.command()

@@ -63,6 +63,20 @@ def push(engine: docker.DockerClient, image: str, registry: str, profile: str, s
     return f"{registry}/{repository}@{digest}"
 
 
+def push_to(engine: docker.DockerClient, image: str, registry: str, repository: str) -> str:
+    """Push `image` to any registry that the engine may push to, with the engine's own logins.
+
+    Returns:
+        repository@digest, without the registry: nodes may call it by another name.
+
+    Raises:
+        Unavailable: the registry refused it or does not answer.
+    """
+    with task(f"{repository}: to {registry}") as running:
+        digest = _push(engine, image, f"{registry}/{repository}", image.rpartition(":")[2], running)
+    return f"{repository}@{digest}"
+
+
 def _push(engine: docker.DockerClient, image: str, repository: str, version: str, running: Task) -> str:
     digest = ""
     engine.images.get(image).tag(repository, tag=version)
