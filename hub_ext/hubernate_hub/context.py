@@ -1,7 +1,7 @@
 """What every request and every loop may use: built once by `app`, passed along, never global."""
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from typing import Concatenate, ParamSpec, TypeVar
@@ -11,7 +11,7 @@ from hubernate_core.names import ServerId
 from .bell import Bell
 from .catalogue import Catalogue
 from .config import HubernateService
-from .fleet import Fleet
+from .fleet import Fleet, Key
 from .hub_client import Hub
 from .kube.parts import KubeParts
 from .metrics import Metrics
@@ -51,7 +51,7 @@ class Context:
     on_step: Callable[[str], None] = _nothing
     """Called with ``STEP:before`` and ``STEP:after`` around every stored report, so that tests can crash us there."""
     stopping: bool = False
-    gates_heard: dict[tuple[ServerId, int], float] = field(default_factory=dict)
+    gates_heard: dict[Key, float] = field(default_factory=dict)
     """When each gate last reported, by the monotonic clock; empty after a restart: then idleness is not known yet."""
 
     async def read(self, use: Callable[Concatenate["Work", _P], _T], *args: _P.args, **kwargs: _P.kwargs) -> _T:
@@ -61,6 +61,12 @@ class Context:
     async def write(self, use: Callable[Concatenate["Work", _P], _T], *args: _P.args, **kwargs: _P.kwargs) -> _T:
         """`use(work, …)` in a transaction that is undone when it raises (`Store.write`)."""
         return await self.store.write(lambda tx: use(Work(tx, self, self.clock()), *args, **kwargs))
+
+    def forget_all_but(self, awake: Collection[Key]) -> None:
+        """Drop what is kept in memory of starts that are over: all but `awake`, and containers on a node."""
+        self.fleet.forget_all_but(awake)
+        for key in [each for each in list(self.gates_heard) if each not in awake]:
+            self.gates_heard.pop(key, None)
 
     def since_gate_spoke(self, server: ServerId, generation: int) -> timedelta | None:
         """Time since the newest report of this start's gate; None when it did not report lately."""

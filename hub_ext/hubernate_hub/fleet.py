@@ -4,7 +4,7 @@ All ages are by our own monotonic clock, so that no other machine's clock matter
 """
 
 import time
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 
@@ -97,6 +97,15 @@ class Fleet:
             return False
         first = node.absent_since.setdefault(key, time.monotonic())
         return node.heard_at - first >= self._gone_after_s
+
+    def forget_all_but(self, awake: Collection[Key]) -> None:
+        """Drop what was measured of starts that are over: neither of `awake` nor on any node."""
+        there = {*awake, *(key for node in self._nodes.values() for key in node.containers)}
+        for key in [each for each in list(self._cpu) if each not in there]:
+            self._cpu.pop(key, None)
+        for node in self._nodes.values():
+            for key in [each for each in list(node.absent_since) if each not in awake]:
+                node.absent_since.pop(key, None)
 
     def strays(self, known: Iterable[Key]) -> list[tuple[str, Seen]]:
         """Containers on nodes that speak whose start is none of `known`."""

@@ -51,11 +51,14 @@ class Servers:
             context.bell.ring(f"operation:{operation}")
 
     async def housekeeping(self) -> None:
-        """Retention, old answers, gauges."""
+        """Retention, old answers, what is remembered of starts that are over, gauges."""
         context = self._context
         for gone in await context.write(retention.apply_retention):
             _log.info("checkpoint let go by retention", extra={"checkpoint": gone.id, "server": gone.server_id})
         await context.store.write(agents.drop_answers, context.clock() - _ANSWERS_KEPT)
+        context.forget_all_but(
+            {(row.id, row.generation) for row in await context.store.read(servers.in_states, _AWAKE)}
+        )
         await context.read(_measure)
 
     def _is_suspicious(self, row: ServerRow) -> bool:
