@@ -186,6 +186,43 @@ def test_a_server_the_hub_forgot_is_saved_and_stopped(service: Running) -> None:
     assert state(service, server)["state"] == "asleep"
 
 
+def put_to_sleep(service: Running, server: Started) -> None:
+    service.tell(server.ticket, "stop", {"generation": server.ticket.generation})
+    service.agent().finish(service.agent().order())
+
+
+def test_a_hub_that_believes_in_a_sleeping_server_is_corrected(tmp_path: Path) -> None:
+    with running(tmp_path, loops=True, hub_grace_s=1) as service:
+        server = service.start("ada")
+        put_to_sleep(service, server)
+        service.hub.runs("ada")
+        asked_at = time.monotonic()
+        eventually("the hub is asked", lambda: service.hub.asked("DELETE", "users/ada/server"))
+        assert time.monotonic() - asked_at >= 0.8, "a hub that is about to notice by itself is left alone"
+        again = service.tell(server.ticket, "stop", {"generation": 1})
+        assert again["outcome"] == "stopped", "what the hub's stop is told"
+        assert service.agent().poll().orders == (), "and nothing is opened by it"
+        assert state(service, server)["state"] == "asleep"
+
+
+def test_a_server_that_runs_in_another_team_is_no_mistake_of_the_hub(service: Running) -> None:
+    """The hub knows one server of a name, we one in each team."""
+    server = service.start("ada")
+    put_to_sleep(service, server)
+    service.start("ada", groups=("physics", "biology"), tenant="biology")
+    time.sleep(1.2)
+    assert service.hub.asked("DELETE", "users/ada/server") == 0
+
+
+@pytest.mark.parametrize(("ready", "pending"), [(False, "spawn"), (True, "stop")])
+def test_a_hub_that_is_starting_or_stopping_is_left_alone(service: Running, ready: bool, pending: str) -> None:
+    server = service.start("ada")
+    put_to_sleep(service, server)
+    service.hub.runs("ada", ready=ready, pending=pending)
+    time.sleep(1.2)
+    assert service.hub.asked("DELETE", "users/ada/server") == 0
+
+
 def test_a_deleted_users_server_is_saved(service: Running) -> None:
     server = service.start("ada")
     del service.hub.people["ada"]

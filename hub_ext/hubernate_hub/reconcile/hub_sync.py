@@ -1,4 +1,5 @@
-"""Rows against what the hub believes: it forgets servers whose stop failed, and drops starts that nobody finishes."""
+"""Rows against what the hub believes: it forgets servers whose stop failed, drops starts that nobody finishes, and may
+go on believing in a server that sleeps."""
 
 import logging
 import time
@@ -30,9 +31,6 @@ class HubSync:
         """One comparison. A hub that does not answer decides nothing."""
         context = self._context
         rows = await context.store.read(servers.in_states, (ServerState.STARTING, ServerState.RUNNING))
-        if not rows:
-            self._since.clear()
-            return
         believed = await context.hub.servers()
         for row in rows:
             there = believed.get(row.hub_name, {}).get(row.name)
@@ -43,8 +41,32 @@ class HubSync:
                 await self._settle(row, there)
             except HubernateError as problem:
                 _log.warning("not settled with the hub", extra={"server": row.id, "error": problem.message})
+        awake = {(row.hub_name, row.name) for row in rows}
         alive = {row.id for row in rows}
+        for user, mine in believed.items():
+            for name, there in mine.items():
+                if (user, name) not in awake and there.ready and there.pending is None:
+                    alive |= await self._correct(user, name)
         self._since = {server: since for server, since in self._since.items() if server in alive}
+
+    async def _correct(self, user: str, name: str) -> set[ServerId]:
+        """The hub serves what perhaps sleeps: once that is certain for long enough, have it stopped there too.
+
+        Nothing is saved or opened by that: the spawner is told that it sleeps already. Returns the server waited for.
+        """
+        context = self._context
+        rows = await context.store.read(servers.of_hub_server, user, name)
+        if not rows or any(row.state is not ServerState.ASLEEP for row in rows):
+            return set()
+        server = min(row.id for row in rows)
+        if time.monotonic() - self._since.setdefault(server, time.monotonic()) >= context.settings.hub_grace_s:
+            self._since.pop(server)
+            try:
+                await context.hub.stop_server(user, name)
+                _log.warning("asked the hub to stop a server that sleeps", extra={"server": server})
+            except HubernateError as problem:
+                _log.warning("not settled with the hub", extra={"server": server, "error": problem.message})
+        return {server}
 
     async def _settle(self, row: ServerRow, there: HubServer | None) -> None:
         context = self._context

@@ -120,6 +120,11 @@ def of_user(tx: Tx, user: str, hub_name: str) -> list[ServerRow]:
     return [_row(row) for row in tx.execute(query.order_by(servers.c.name, tenants.c.name))]
 
 
+def of_hub_server(tx: Tx, hub_name: str, name: str) -> list[ServerRow]:
+    """What the hub knows as one server: one row for each tenant in which the person ever started it."""
+    return [_row(row) for row in tx.execute(_query().where(owners.c.hub_name == hub_name, servers.c.name == name))]
+
+
 def in_states(tx: Tx, states: Iterable[ServerState]) -> list[ServerRow]:
     """Servers in one of `states`."""
     return [_row(row) for row in tx.execute(_query().where(servers.c.state.in_([str(each) for each in states])))]
