@@ -220,6 +220,7 @@ def test_no_service_leads_in_from_outside(tenant: TenantId) -> None:
         ("delete", "pods", True),
         ("patch", "pods", False),
         ("create", "pods/exec", False),
+        ("update", "pods/ephemeralcontainers", False),
         ("create", "secrets", True),
         ("update", "secrets", True),
         ("get", "secrets", False),
@@ -233,8 +234,9 @@ def test_no_service_leads_in_from_outside(tenant: TenantId) -> None:
 )
 def test_the_hub_may_do_this_here_and_nowhere_else(tenant: TenantId, verb: str, resource: str, allowed: bool) -> None:
     def may(namespace: str) -> bool:
-        hub = "--as=system:serviceaccount:hubernate:hub"
-        return kubectl("auth", "can-i", verb, resource, hub, "--namespace", namespace).stdout.strip() == "yes"
+        plural, _, subresource = resource.partition("/")
+        asked = ("--as=system:serviceaccount:hubernate:hub", "--namespace", namespace, "--subresource", subresource)
+        return kubectl("auth", "can-i", verb, plural, *asked).stdout.strip() == "yes"
 
     assert may(names.tenant_namespace("dryrun", tenant)) is allowed
     assert not may("default")
