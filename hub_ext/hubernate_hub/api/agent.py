@@ -84,7 +84,7 @@ async def _remove_pod(context: Context, kube: KubeParts, operation: OperationId,
     """ "Stopped" is said after it is true: the pod is gone before the report is taken (0002, "A stop")."""
     pod = await context.read(pods.pod_to_remove, operation, body)
     if pod is not None:
-        await kube.pods.remove(pod, wait_s=kube.settings.delete_wait_s)
+        await kube.pods.remove(pod)
 
 
 def _own(node: str, named: str) -> None:

@@ -12,7 +12,7 @@ from .errors import NotSignedIn
 
 _READ_AGAIN_S = 5.0
 _LENGTH_MIN = 16
-_TOKEN = re.compile(r"[\x21-\x7e]{1,500}")
+_TOKEN = re.compile(r"[\x21-\x7e]{1,4096}")  # a service account's has over a thousand
 _log = logging.getLogger(__name__)
 
 

@@ -45,7 +45,7 @@ class KubernetesBackend(Configurable):  # type: ignore[misc]  # traitlets is not
     ).tag(config=True)
     delete_grace_s = Float(
         30,
-        help="Seconds that a saved or discarded pod gets to end. Default 30: nothing in it is needed any more, but the"
+        help="Seconds that a saved pod gets to end. Default 30: nothing in it is needed any more, but the"
         " gate may finish its answers.",
     ).tag(config=True)
     agent_service_account = Unicode(

@@ -27,6 +27,8 @@ from .resources import PODS, Object
 
 NOTEBOOK = "notebook"
 _LOOK_AGAIN_S = 1.0
+_UNSAVED_GRACE_S = 2
+"""The hold of a notebook would keep the pod for a save that nobody wants."""
 
 
 @dataclass(frozen=True)
@@ -119,16 +121,18 @@ class Pods:
             return False
         return bool((found.get("metadata") or {}).get("uid") == pod.uid)
 
-    async def remove(self, pod: PodName, *, wait_s: float) -> None:
+    async def remove(self, pod: PodName, *, unsaved: bool = False) -> None:
         """Delete `pod` and wait until it is gone. One that is gone already, or whose name has another pod, is fine.
 
+        Args:
+            unsaved: nothing in it is to be kept, so that nothing in it is waited for either.
         Raises:
-            Unavailable: it is not gone after `wait_s` seconds, or the API server does not answer; ask again.
+            Unavailable: it is not gone after `delete_wait_s`, or the API server does not answer; ask again.
         """
-        deadline = time.monotonic() + wait_s
+        deadline = time.monotonic() + self._settings.delete_wait_s
+        grace = _UNSAVED_GRACE_S if unsaved else int(self._settings.delete_grace_s)
         with self._bell.listen(f"pod:{pod.uid}") as rung:
             try:
-                grace = int(self._settings.delete_grace_s)
                 await self._api.delete(PODS, pod.namespace, pod.name, uid=pod.uid, grace_s=grace)
             except (NotFound, Conflict):
                 pass  # gone, or its name is another's: looked at below all the same

@@ -6,11 +6,10 @@ import time
 from collections.abc import Awaitable, Callable, Iterable
 
 from hubernate_core.errors import HubernateError
-from hubernate_core.names import OperationId
 from hubernate_core.operation import Operation
 from hubernate_core.server import ServerState
 
-from ..context import Context, Work
+from ..context import Context
 from ..kube.parts import KubeParts
 from ..kube.pods import PodName
 from ..services import pods
@@ -33,7 +32,7 @@ class Removals:
         """Discard what shall not be saved; save what somebody deletes; end what ended with its node."""
         context = self._context
         discards = await context.read(pods.to_discard)
-        await _each(discards, lambda each: self._remove(each, pods.discarded))
+        await _each(discards, self._discard)
         for row in await context.store.read(servers.in_states, _AWAKE):
             if context.sight.deleting(row):
                 opened = await context.write(pods.being_deleted, row)
@@ -44,9 +43,9 @@ class Removals:
         await _each(lost, self._end_if_gone)
         await _each(await self._lasting_empties(), self._remove_empty)
 
-    async def _remove(self, doomed: pods.Doomed, ended: Callable[[Work, OperationId], Operation | None]) -> None:
-        await self._kube.pods.remove(doomed.pod, wait_s=self._kube.settings.delete_wait_s)
-        self._tell(await self._context.write(ended, doomed.operation))
+    async def _discard(self, doomed: pods.Doomed) -> None:
+        await self._kube.pods.remove(doomed.pod, unsaved=True)
+        self._tell(await self._context.write(pods.discarded, doomed.operation))
 
     async def _end_if_gone(self, doomed: pods.Doomed) -> None:
         if not await self._kube.pods.is_there(doomed.pod):
@@ -54,7 +53,7 @@ class Removals:
 
     async def _remove_empty(self, pod: PodName) -> None:
         _log.info("a pod that no start waits for and that never ran is removed", extra={"pod": pod.name})
-        await self._kube.pods.remove(pod, wait_s=self._kube.settings.delete_wait_s)
+        await self._kube.pods.remove(pod, unsaved=True)
 
     async def _lasting_empties(self) -> list[PodName]:
         """Pods without a thing in them that are there for a while: a hub that died between two steps left them."""
