@@ -2,6 +2,7 @@
 
 import time
 from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any
 
@@ -132,10 +133,8 @@ class Pods:
         deadline = time.monotonic() + self._settings.delete_wait_s
         grace = _UNSAVED_GRACE_S if unsaved else int(self._settings.delete_grace_s)
         with self._bell.listen(f"pod:{pod.uid}") as rung:
-            try:
+            with suppress(NotFound, Conflict):  # gone, or its name is another's: looked at below all the same
                 await self._api.delete(PODS, pod.namespace, pod.name, uid=pod.uid, grace_s=grace)
-            except (NotFound, Conflict):
-                pass  # gone, or its name is another's: looked at below all the same
             while await self.is_there(pod):
                 left = deadline - time.monotonic()
                 if left <= 0:
