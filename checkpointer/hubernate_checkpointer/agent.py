@@ -20,7 +20,7 @@ from hubernate_core.operation import Step
 from hubernate_core.wire import Order, Orders, Poll
 
 from .cache import ImageCache
-from .capture.docker import Engine
+from .capture.connect import connect
 from .config import CheckpointAgent
 from .freeze import Freezer
 from .health import Metrics, serve
@@ -62,8 +62,8 @@ class Agent:
         self._stop = Event()
         self._folder = Path(settings.state_dir)
         journal = Journal(self._folder)
-        engine = Engine(settings.engine_url, root_here=settings.docker_root)
-        url = f"{settings.registry_scheme}://{settings.registry}"
+        engine = connect(settings, lambda: _login(settings.registry_login_file))
+        url = settings.registry_url or f"{settings.registry_scheme}://{settings.registry}"
         registry = Registry(url, lambda: _login(settings.registry_login_file), settings.registry_timeout_s)
         freezer = Freezer(engine, journal.frozen, settings.freeze_limit_s)
         self.metrics = Metrics()

@@ -10,7 +10,7 @@ from threading import Event, Lock
 from hubernate_core.errors import HubernateError
 
 from . import durable
-from .capture.docker import Engine
+from .capture.engine import Engine
 from .image import our_bytes
 from .registry import Registry
 

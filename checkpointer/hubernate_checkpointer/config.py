@@ -13,7 +13,9 @@ class CheckpointAgent(Configurable):  # type: ignore[misc]
         "No default: an agent without a service has nothing to do.",
     ).tag(config=True)
     token_file = Unicode(
-        "", help="File with this node's agent token (0600), read anew for each request so that it can be replaced."
+        "",
+        help="File with this node's agent token (0600), read anew for each request so that it can be replaced; on "
+        "Kubernetes a projected service account token, which the kubelet renews.",
     ).tag(config=True)
     node = Unicode("local", help="Name of this node; the token is good for this node's operations only.").tag(
         config=True
@@ -24,11 +26,35 @@ class CheckpointAgent(Configurable):  # type: ignore[misc]
         "that several installations "
         "can share an engine.",
     ).tag(config=True)
-    engine_url = Unicode("unix:///var/run/docker.sock", help="Where Docker Engine listens.").tag(config=True)
+    engine = CaselessStrEnum(
+        ("docker", "containerd"),
+        "docker",
+        help="What runs the notebooks. docker: Docker Engine, as on one machine. containerd: a Kubernetes node, where "
+        "orders name pods by their UID.",
+    ).tag(config=True)
+    containerd_socket = Unicode(
+        "/run/containerd/containerd.sock",
+        help="Where containerd listens, as this process sees it; k3s has it at /run/k3s/containerd/containerd.sock. "
+        "Only with engine containerd.",
+    ).tag(config=True)
+    kubelet_dir = Unicode(
+        "/var/lib/kubelet",
+        help="The kubelet's root folder, as the node names it: a held pod is let go by a file in its emptyDir there. "
+        "Only with engine containerd.",
+    ).tag(config=True)
+    host_root = Unicode(
+        "",
+        help="Where the node's root is seen from this process, such as /host: put before kubelet_dir, before the "
+        "snapshots that containerd names, and before /proc and /sys/fs/cgroup. Default: at the same paths as on the "
+        "node. Only with engine containerd.",
+    ).tag(config=True)
+    engine_url = Unicode(
+        "unix:///var/run/docker.sock", help="Where Docker Engine listens. Only with engine docker."
+    ).tag(config=True)
     docker_root = Unicode(
         "",
         help="Where the engine's storage folder is seen from this process. Default: at the "
-        "same path as for the engine.",
+        "same path as for the engine. Only with engine docker.",
     ).tag(config=True)
     registry = Unicode(
         "127.0.0.1:5000", help="Registry as images name it: HOST[:PORT]. Orders name repositories below it."
@@ -37,6 +63,11 @@ class CheckpointAgent(Configurable):  # type: ignore[misc]
         ("http", "https"),
         "http",
         help="Plain http only for a registry on this machine, as in the one-machine platform.",
+    ).tag(config=True)
+    registry_url = Unicode(
+        "",
+        help="Where this process reaches the registry, such as http://registry:5000. Default: registry_scheme and "
+        "registry. For a registry in the cluster, which nodes and so images call by another name than pods do.",
     ).tag(config=True)
     registry_login_file = Unicode(
         "",
@@ -76,7 +107,8 @@ class CheckpointAgent(Configurable):  # type: ignore[misc]
     compression = CaselessStrEnum(
         ("auto", "gzip", "zstd"),
         "auto",
-        help="How layers are compressed. auto: zstd where the engine reads it (Docker 23 and later), otherwise gzip.",
+        help="How layers are compressed. auto: zstd where the engine reads it (containerd; Docker 23 and later), "
+        "otherwise gzip.",
     ).tag(config=True)
     changed_files_limit = Int(
         1_000_000,

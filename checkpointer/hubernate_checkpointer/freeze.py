@@ -11,7 +11,7 @@ from threading import Event, Timer
 from hubernate_core.errors import Broken, Unavailable
 
 from . import durable
-from .capture.docker import Engine
+from .capture.engine import Engine
 
 _log = logging.getLogger(__name__)
 _TRIES = 600
@@ -73,9 +73,10 @@ class Freezer:
         try:
             self._pause(container_id)
             now = self._engine.inspect(container_id)
-            if now is None or (now.running and not now.paused):
+            if now is None or not now.still:
                 raise Broken(
-                    "Docker Engine said the container is paused, but it is not; nothing was saved, the server runs on"
+                    f"{self._engine.name} said the container is paused, but it is not; nothing was saved, "
+                    "the server runs on"
                 )
             yield freeze
         finally:
@@ -137,7 +138,8 @@ class Freezer:
             except Unavailable as problem:
                 _log.warning("cannot thaw, trying again", extra={"container": container_id, "problem": problem.message})
             time.sleep(_PAUSE_S if attempt else 0.05)
-        raise Unavailable("the server stands still and Docker Engine does not let it go on; restart the engine")
+        name = self._engine.name
+        raise Unavailable(f"the server stands still and {name} does not let it go on; restart the engine")
 
     def _mark(self, container_id: str) -> Path:
         return self._folder / container_id

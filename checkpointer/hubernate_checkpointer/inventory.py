@@ -8,7 +8,7 @@ from hubernate_core.errors import HubernateError
 from hubernate_core.names import GENERATION_LABEL, ROLE_LABEL, SERVER_LABEL, ServerId
 from hubernate_core.wire import Seen
 
-from .capture.docker import Container, Engine
+from .capture.engine import Container, Engine
 
 _log = logging.getLogger(__name__)
 _EVERY_S = 10.0

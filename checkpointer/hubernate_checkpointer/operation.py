@@ -1,17 +1,18 @@
 """One operation from order to end: save, ask what is next, and release only what is recorded.
 
-Whatever goes wrong before removing leaves the server running (or startable as it was) and says so.
+Whatever goes wrong before the release leaves the server running (or startable as it was) and says so. What a release
+is, the engine knows: Docker's containers are removed, a pod is let go, and the service deletes it.
 """
 
 import logging
 
-from hubernate_core.errors import Broken, HubernateError, NotAllowed, Unavailable, shorten
-from hubernate_core.names import GENERATION_LABEL, INSTANCE_LABEL, ROLE_LABEL, SERVER_LABEL
+from hubernate_core.errors import Broken, HubernateError, Unavailable, shorten
 from hubernate_core.operation import Kind, Step
 from hubernate_core.wire import Answer, Directive, Order, SavedImage
 
-from .capture.docker import Container
+from .capture.engine import Container
 from .channel import Redo
+from .identity import check_meant
 from .journal import Entry
 from .reporter import Aborted, Gone, Reporter
 from .save import Save
@@ -32,6 +33,7 @@ class Operation:
         self._tools = tools
         self._order = order
         self._reporter = reporter
+        self._deleting = order.deleting
         known = tools.journal.entry(order.operation_id)
         self._entry = known or Entry(
             operation_id=order.operation_id, container_id=order.container_id, generation=order.generation
@@ -98,6 +100,7 @@ class Operation:
         self._note(saved=saved)
         while True:
             answer = self._reporter.settle(Step.VERIFIED, saved=saved)
+            self._deleting = self._deleting or answer.deleting
             if answer.step is Step.RECORDED or answer.directive in (Directive.RELEASE, Directive.KEEP):
                 break
             if self._tools.stop.wait(_NOT_YET_S):
@@ -121,20 +124,26 @@ class Operation:
             self._end(kept=True)
 
     def _release(self) -> None:
-        """Stop, save the last changes, and remove once those are recorded too."""
+        """Stop, save the last changes, and let go once those are recorded too.
+
+        What is held back from its pod's deletion is not stopped: its changes would be gone at once, unread.
+        """
         tools = self._tools
         container = self._find()
-        if container is not None and container.running:
+        held = container is not None and container.running and self._deleting
+        if container is not None and container.running and not held:
             tools.on_step("before:stopped")
             self._note(stopped=True)
             tools.engine.stop(container.id, tools.settings.stop_grace_s)
             tools.on_step("after:stopped")
             container = self._find()
-        if container is not None:
+        if container is not None and not held:
             if container.running:
-                raise Broken("Docker Engine was told to stop the server, but it still runs; it was left as it is")
+                name = tools.engine.name
+                raise Broken(f"{name} was told to stop the server, but it still runs; it was left as it is")
             last = self._save(container, only_changes=True)
-            if last is not None and self._record(last) is not Directive.RELEASE:
+            keep = last is not None and self._record(last) is not Directive.RELEASE
+            if keep and tools.engine.restarts:  # otherwise whoever came back finds it saved, and starts it anew
                 self._start_again()
                 self._end(kept=True)
                 return
@@ -142,17 +151,17 @@ class Operation:
         self._remove()
 
     def _remove(self) -> None:
-        """Both containers, in any state; their volumes stay."""
+        """Let both containers go, in any state; their volumes stay."""
         tools = self._tools
         tools.on_step("before:removed")
         for container_id in (self._entry.container_id, self._order.gate_container_id):
             found = tools.engine.inspect(container_id) if container_id else None
             if found is not None:
                 self._check_ours(found)
-                tools.engine.remove(found.id)
+                tools.engine.release(found.id)
         tools.on_step("after:removed")
         self._end(kept=False)
-        tools.journal.forget_container(self._container_id)
+        tools.journal.forget_container(self._container_id or self._entry.container_id)
 
     def _discard(self) -> None:
         self._note(removing=True)
@@ -177,7 +186,8 @@ class Operation:
         except (HubernateError, OSError) as worse:
             _log.error("cannot start the server again", extra={"problem": _say(worse)})
             state = (
-                f"Starting it again failed too ({_say(worse)}): it is as Docker Engine left it; its changes are kept"
+                f"Starting it again failed too ({_say(worse)}): it is as {self._tools.engine.name} left it; its "
+                "changes are kept"
             )
         attempt = "Saving this server" if self._order.kind is not Kind.DISCARD else "Discarding this server"
         self._report_failure(f"{attempt} failed: {_say(problem)}. {state}.")
@@ -220,12 +230,16 @@ class Operation:
         container = self._tools.engine.inspect(self._entry.container_id)
         if container is None:
             return "The last checkpoint is as it was"
+        if container.running and self._deleting:
+            return "Its pod is being deleted: what was not saved is lost when its grace period ends, so save again soon"
         if container.running:
             return "The server runs on, nothing was lost"
         return "The server does not run; its container and changes are kept, nothing was lost"
 
     def _start_again(self) -> None:
-        """Start the container if we stopped it."""
+        """Start the container if we stopped it and the engine can."""
+        if not self._tools.engine.restarts:
+            return
         container = self._tools.engine.inspect(self._entry.container_id)
         if container is not None and not container.running and self._entry.stopped and not self._entry.removing:
             self._tools.engine.start(container.id)
@@ -239,19 +253,8 @@ class Operation:
         return container
 
     def _check_ours(self, container: Container) -> None:
-        """Only what carries exactly the labels of the order is ever touched, whatever ids the order names.
-
-        Raises:
-            NotAllowed: it belongs to another installation, server or start.
-        """
-        expected = {
-            INSTANCE_LABEL: self._tools.settings.instance,
-            SERVER_LABEL: self._order.server_id,
-            GENERATION_LABEL: str(self._order.generation),
-        }
-        wrong = [name for name, value in expected.items() if container.labels.get(name) != value]
-        if wrong or container.labels.get(ROLE_LABEL) not in ("notebook", "gate"):
-            raise NotAllowed(f"container {container.id[:12]} is not of this server's start (label {', '.join(wrong)})")
+        engine, instance = self._tools.engine, self._tools.settings.instance
+        check_meant(self._order, container, instance, engine.identity)
 
     _container_id = ""
 

@@ -14,7 +14,7 @@ from hubernate_core.wire import Order, SavedImage
 
 from .blocks import Blocks
 from .capture.below import Below
-from .capture.docker import Container
+from .capture.engine import Container
 from .capture.index import Change, Index, OwnLayer, changes, merge, without_stale
 from .capture.mapped import mapped_files, settle
 from .capture.tree import opened, scan
@@ -85,13 +85,13 @@ class Save:
         on."""
         order, tools = self._order, self._tools
         tools.engine.check_supported()
-        if not container.upper or not container.lowers:
-            raise Broken("Docker Engine names no overlay directories for this container; it cannot be saved as it is")
         self._base = self._fetch_base()
-        self._check_image(container)
+        # A change means nothing over another base: the container must stand on the order's, layer by layer.
+        expected = (*self._base.diff_ids, *(layer.diff_id for layer in order.parent_layers))
+        self._storage = tools.engine.storage(container.id, expected)
         self._container_id = container.id
-        self._root = self._exit.enter_context(opened(container.upper))
-        self._below = self._exit.enter_context(Below(container.lowers))
+        self._root = self._exit.enter_context(opened(self._storage.upper))
+        self._below = self._exit.enter_context(Below(self._storage.lowers))
         self._known = self._recall(container)
         self._plan = Plan(self._known.index.seq, self._known.kept, self._known.layers)
         self._index = self._known.index
@@ -122,14 +122,6 @@ class Save:
                 f"({where}@{order.base_digest[:19]}…), so nothing can be saved "
                 "on top of it; build the profile's images again"
             ) from problem
-
-    def _check_image(self, container: Container) -> None:
-        """The container must stand on what the order says, layer by layer: the change means nothing over another
-        base."""
-        expected = (*self._base.diff_ids, *(layer.diff_id for layer in self._order.parent_layers))
-        local = self._tools.engine.layers(container.image_id)
-        if (local and local != expected) or len(container.lowers) != len(expected) + 1:
-            raise Broken("the container runs another image than the platform started it with; it was left as it is")
 
     def _recall(self, container: Container) -> Saved:
         """What is recorded of this container, if the registry still has every layer of it; otherwise a blank start."""
@@ -191,10 +183,10 @@ class Save:
                 self._push_layer(lambda out: _copy(file.fileno(), size, out), seq)
 
     def _scan(self, container: Container, *, still: bool) -> None:
-        settings = self._tools.settings
+        settings, engine = self._tools.settings, self._tools.engine
         if not still:
             now_ns = time.time_ns() - _TICK_NS
-            mapped = mapped_files(self._tools.engine.pids(container.id), container.id)
+            mapped = mapped_files(engine.pids(container.id), container.cgroup, engine.processes)
             if mapped is None:
                 settle(self._root)
             self._doubt = (now_ns, mapped or frozenset())
@@ -235,13 +227,13 @@ class Save:
             changed_files=sum(1 for each in new if each.node),
         )
         if merged and (new or lost):
-            self._merge_layers(container, merged, still=still)
+            self._merge_layers(merged, still=still)
         elif new:
             self._add(self._changes(self._plan.since), self._plan.since, still=still)
 
-    def _merge_layers(self, container: Container, count: int, *, still: bool) -> None:
+    def _merge_layers(self, count: int, *, still: bool) -> None:
         """Write the upper directory and the `count` topmost layers of the parent image as one."""
-        lowers = container.lowers[1:]
+        lowers = self._storage.layers
         roots, stack = [self._root], [self._index.nodes]
         for path in lowers[:count]:
             roots.append(self._exit.enter_context(opened(path)))

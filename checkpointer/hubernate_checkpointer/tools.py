@@ -4,7 +4,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from threading import Event
 
-from .capture.docker import Engine
+from .capture.engine import Engine
 from .config import CheckpointAgent
 from .freeze import Freezer
 from .health import Metrics

@@ -6,7 +6,7 @@ import sys
 import pytest
 
 from hubernate_checkpointer.agent import Agent
-from hubernate_checkpointer.capture.docker import Engine
+from hubernate_checkpointer.capture.docker import DockerEngine
 from hubernate_checkpointer.config import CheckpointAgent
 from hubernate_core.errors import Conflict, Unavailable
 from hubernate_core.names import ServerId, new_id
@@ -64,14 +64,14 @@ def test_a_removal_that_cannot_be_finished_tells_no_lies(
     node: Node, kind: Kind, stumbles: bool, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
     """The gate of the order belongs to another server: it stays, while the notebook is gone."""
-    remove, refusals = Engine.remove, [Unavailable("the engine is busy")] * stumbles
+    release, refusals = DockerEngine.release, [Unavailable("the engine is busy")] * stumbles
 
-    def stumble(engine: Engine, container_id: str) -> None:
+    def stumble(engine: DockerEngine, container_id: str) -> None:
         if refusals:
             raise refusals.pop()
-        remove(engine, container_id)
+        release(engine, container_id)
 
-    monkeypatch.setattr(Engine, "remove", stumble)
+    monkeypatch.setattr(DockerEngine, "release", stumble)
     other = start_gate(node.client, node.base.reference, node.instance, ServerId(new_id()))
     container = node.notebook()
     node.start_agent()

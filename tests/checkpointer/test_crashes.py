@@ -10,7 +10,8 @@ import pytest
 
 from hubernate_core.operation import Kind, Step
 from support.agent import Node, succeeded
-from support.engine import merged
+from support.engine import merged, upper
+from support.engines import on_both_engines
 from support.invariants import check
 from support.trees import Seen, differences, snapshot
 
@@ -28,30 +29,26 @@ _TWICE = [
 _POINTS = [(step, 1) for step in _ONCE] + [(step, count) for step in _TWICE for count in (1, 2)]
 
 
+@on_both_engines
 @pytest.mark.parametrize(("step", "count"), _POINTS)
 def test_killed_while_stopping_a_server(node: Node, step: str, count: int) -> None:
     """A stop whose notebook writes something when it is told to end, so that the second save has something to do."""
     container = node.notebook(command=["/bin/sh", "-c", _WRITES_AT_THE_END])
-    gate = node.gate()
+    gate = node.gate()  # in the same pod on Kubernetes: no order names it
     _wait_for_file(container)
     before = snapshot(container)
     started = time.time()
-    row = node.service.open(node.order(container, Kind.STOP, gate_container_id=gate.id))
+    row = node.service.open(node.order(container, Kind.STOP, gate_container_id=gate.id if gate else ""))
     dying = node.start_failing_agent(step, count, stop_grace_s=5)
     assert dying.wait(timeout=60) == -9, f"the agent never reached {step} a {count}. time"
-    state = {each.id: each.status for each in node.client.containers.list(all=True, ignore_removed=True)}
     if not row.recorded:
-        assert container.id in state, "I1: removed before anything was recorded"
+        assert container.id in node.statuses(), "I1: removed before anything was recorded"
     node.start_agent(stop_grace_s=5)
     node.service.wait(row)
     succeeded(row.operation)
     check(node, [row], container.id, started)
-    assert (
-        node.client.containers.list(
-            all=True, ignore_removed=True, filters={"label": f"io.hubernate.server={node.server}"}
-        )
-        == []
-    )
+    assert node.let_go(container)
+    assert gate is None or gate.id not in {each.id for each in node.client.containers.list(all=True)}
     assert not list((node.folder / "state/spool").iterdir())
     assert not list((node.folder / "state/frozen").iterdir())
     assert _soon(lambda: not list((node.folder / "state/operations").iterdir())), "the journal is cleared"
@@ -80,6 +77,7 @@ def _wait_for_file(container: object) -> None:
     raise AssertionError("the notebook did not start")
 
 
+@on_both_engines
 @pytest.mark.parametrize(
     "step", ["before:quiesced", "after:frozen", "before:captured", "after:thawed", "before:pushed", "before:stopped"]
 )
@@ -117,11 +115,12 @@ def test_a_failed_last_save_starts_the_server_again(node: Node) -> None:
     assert row.recorded, "the first checkpoint stays"
 
 
+@on_both_engines
 def test_a_mapped_file_written_between_the_freeze_and_the_end_is_saved(node: Node) -> None:
     """np.memmap: a page that is dirty takes more writes without moving its file's times."""
     container = node.notebook(command=["/bin/sh", "-c", "echo zero > /opt/first; while :; do sleep 0.1; done"])
     _wait_for_file(container)
-    with open(Path(container.attrs["GraphDriver"]["Data"]["UpperDir"]) / "opt/first", "r+b") as file:
+    with open(upper(container) / "opt/first", "r+b") as file:
         page = mmap.mmap(file.fileno(), 5)
         words = {"after:copied": b"copy\n", "after:thawed": b"last\n"}
 

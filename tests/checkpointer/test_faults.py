@@ -10,12 +10,14 @@ from pathlib import Path
 import docker
 import pytest
 
-from hubernate_checkpointer.capture.docker import Engine
+from hubernate_checkpointer.capture.containerd import Containerd
+from hubernate_checkpointer.capture.docker import DockerEngine
 from hubernate_core.errors import Unavailable
 from hubernate_core.operation import Kind, Step
 from hubernate_core.wire import Directive
 from support.agent import Node, succeeded
-from support.engine import merged, shell, upper
+from support.engine import merged, shell, unpacked, upper
+from support.engines import on_both_engines
 from support.faulty import Fault, FaultyProxy
 from support.invariants import check
 from support.service import Row
@@ -39,6 +41,7 @@ def _noise(megabytes: int) -> str:
     return f"dd if=/dev/urandom of=/opt/noise bs=1048576 count={megabytes} 2>/dev/null"
 
 
+@on_both_engines
 def test_a_full_disk_fails_the_save_and_leaves_nothing(node: Node, small_disk: Path) -> None:
     """F19."""
     container = node.notebook()
@@ -68,9 +71,11 @@ def test_a_disk_full_while_frozen_thaws(node: Node, small_disk: Path) -> None:
     check(node, [row], container.id, started)
 
 
+@on_both_engines
 def test_a_pause_that_is_ignored_aborts(node: Node, monkeypatch: pytest.MonkeyPatch) -> None:
     """F23: unlike docker commit, which copies a moving container without a word."""
-    monkeypatch.setattr(Engine, "pause", lambda self, container_id: None)
+    for engine in (DockerEngine, Containerd):
+        monkeypatch.setattr(engine, "pause", lambda self, container_id: None)
     container = node.notebook()
     node.start_agent()
     row = node.save(container, Kind.STOP)
@@ -80,6 +85,7 @@ def test_a_pause_that_is_ignored_aborts(node: Node, monkeypatch: pytest.MonkeyPa
     assert container.status == "running"
 
 
+@on_both_engines
 def test_the_watchdog_thaws_what_stands_still_too_long(node: Node) -> None:
     """F24."""
     container = node.notebook()
@@ -103,6 +109,7 @@ def test_the_watchdog_thaws_what_stands_still_too_long(node: Node) -> None:
     assert thawed_after[0] < 5
 
 
+@on_both_engines
 def test_a_container_left_frozen_is_thawed_at_the_next_start(node: Node) -> None:
     container = node.notebook()
     node.service.open(node.order(container))
@@ -120,6 +127,7 @@ def test_a_container_left_frozen_is_thawed_at_the_next_start(node: Node) -> None
     assert container.status == "running", "thawed although the service is away"
 
 
+@on_both_engines
 def test_a_container_that_was_paused_stays_paused(node: Node) -> None:
     container = node.notebook()
     shell(container, "echo x > /opt/x")
@@ -132,6 +140,7 @@ def test_a_container_that_was_paused_stays_paused(node: Node) -> None:
     container.unpause()
 
 
+@on_both_engines
 @pytest.mark.parametrize("end", ["exit", "kill", "oom"])
 def test_a_notebook_that_ended_by_itself_is_saved(node: Node, end: str) -> None:
     """F17."""
@@ -156,6 +165,7 @@ def test_a_notebook_that_ended_by_itself_is_saved(node: Node, end: str) -> None:
     assert shell(node.resume(row.recorded[-1][1]), "cat /opt/x") == "x\n"
 
 
+@on_both_engines
 @pytest.mark.parametrize(
     "moment",
     [
@@ -177,7 +187,7 @@ def test_a_notebook_killed_during_its_save(node: Node, moment: str) -> None:
         if step == moment and container.id:
             try:
                 container.kill()
-            except docker.errors.APIError as problem:
+            except (docker.errors.APIError, RuntimeError) as problem:
                 print(f"kill: {problem}")
 
     agent_started = time.time()
@@ -198,10 +208,10 @@ def test_a_notebook_that_ends_as_it_is_frozen_is_saved_by_the_same_operation(
 ) -> None:
     """The engine says "is not running": what it left is captured as it lies, nobody has to ask again."""
     container = node.notebook(command=["/bin/sh", "-c", "echo x > /opt/x; sleep 1000000"])
-    pause = Engine.pause
+    pause = DockerEngine.pause
     said: list[str] = []
 
-    def pause_too_late(self: Engine, container_id: str) -> None:
+    def pause_too_late(self: DockerEngine, container_id: str) -> None:
         if not said:
             shell(container, "echo y > /opt/y")
             container.kill()
@@ -212,7 +222,7 @@ def test_a_notebook_that_ends_as_it_is_frozen_is_saved_by_the_same_operation(
             said.append(problem.message)
             raise
 
-    monkeypatch.setattr(Engine, "pause", pause_too_late)
+    monkeypatch.setattr(DockerEngine, "pause", pause_too_late)
     node.start_agent()
     row = node.save(container, Kind.STOP)
     succeeded(row.operation)
@@ -220,6 +230,7 @@ def test_a_notebook_that_ends_as_it_is_frozen_is_saved_by_the_same_operation(
     assert shell(node.resume(row.recorded[-1][1]), "cat /opt/x /opt/y") == "x\ny\n"
 
 
+@on_both_engines
 def test_the_person_who_came_back_keeps_the_server(node: Node) -> None:
     """F39: the service says keep once the image is recorded."""
     container = node.notebook()
@@ -232,6 +243,7 @@ def test_the_person_who_came_back_keeps_the_server(node: Node) -> None:
     assert container.status == "running"
 
 
+@on_both_engines
 def test_an_abort_leaves_everything_as_it_is(node: Node) -> None:
     container = node.notebook()
     shell(container, "echo x > /opt/x")
@@ -274,6 +286,7 @@ def test_discard_removes_without_saving(node: Node) -> None:
     assert node.client.containers.list(all=True, filters={"label": f"io.hubernate.server={node.server}"}) == []
 
 
+@on_both_engines
 def test_more_than_the_limit_is_refused_with_its_size(node: Node) -> None:
     """F22."""
     container = node.notebook()
@@ -284,6 +297,7 @@ def test_more_than_the_limit_is_refused_with_its_size(node: Node) -> None:
     assert "5.24 MB" in row.operation.reason
 
 
+@on_both_engines
 def test_reports_wait_for_the_service(node: Node) -> None:
     """F41: the service is away in the middle; nothing stands still, nothing is removed, nothing is forgotten."""
     container = node.notebook()
@@ -300,6 +314,7 @@ def test_reports_wait_for_the_service(node: Node) -> None:
     check(node, [row], container.id, started)
 
 
+@on_both_engines
 def test_symbolic_links_lead_nowhere(node: Node, tmp_path: Path) -> None:
     """A hostile tree: directories that are links out of the upper directory, also swapped while we copy."""
     secret = tmp_path / "secret"
@@ -324,12 +339,7 @@ def test_symbolic_links_lead_nowhere(node: Node, tmp_path: Path) -> None:
 
 
 def _nowhere(node: Node, needle: bytes) -> bool:
-    import zlib
-
-    for data in node.registry.blobs().values():
-        if needle in data or (data[:2] == b"\x1f\x8b" and needle in zlib.decompressobj(31).decompress(data)):
-            return False
-    return True
+    return not any(needle in unpacked(data) for data in node.registry.blobs().values())
 
 
 @pytest.mark.parametrize("fault", [Fault(break_after=30_000_000), Fault(503)])

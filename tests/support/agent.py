@@ -5,6 +5,7 @@ import shutil
 import subprocess
 import sys
 import tempfile
+import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -106,7 +107,7 @@ class Node:
 
     def resume(self, image: SavedImage, **options: object) -> Container:
         """Start the next generation from a saved image, pulled from the registry."""
-        pull(self.client, f"{self.registry.name}/{self.repository}", image.digest)
+        self.pull(image)
         return self.notebook(self.reference(image), **options)
 
     def gate(self) -> Container:
@@ -157,6 +158,28 @@ class Node:
         """As the engine pulls it."""
         return f"{self.registry.name}/{self.repository}@{image.digest}"
 
+    def pull(self, image: SavedImage) -> None:
+        """Fetch a recorded image, which proves that it can be used."""
+        pull(self.client, f"{self.registry.name}/{self.repository}", image.digest)
+
+    def statuses(self) -> dict[str, str]:
+        """The state of every notebook of the server that is there, by its id."""
+        label = f"io.hubernate.server={self.server}"
+        found = self.client.containers.list(all=True, ignore_removed=True, filters={"label": label})
+        return {each.id: each.status for each in found if each.labels["io.hubernate.role"] == "notebook"}
+
+    def let_go(self, container: Container) -> bool:
+        """Whether the agent is done with it: it is removed."""
+        return container.id not in self.statuses()
+
+    def removed_at(self, container_id: str, since: float) -> float | None:
+        """When the container was removed, None if it never was, or if the engine forgot (it keeps 256 events)."""
+        filters = {"container": container_id, "event": "destroy"}
+        until = int(time.time()) + 1
+        events = self.client.api.events(since=int(since) - 1, until=until, filters=filters, decode=True)
+        found = [event["timeNano"] / 1e9 for event in events]
+        return found[-1] if found else None
+
     def close(self) -> None:
         """Remove everything."""
         self.stop_agents()
@@ -174,11 +197,19 @@ def succeeded(operation: Operation) -> None:
 @contextmanager
 def node() -> Iterator[Node]:
     """A node with its own registry, state folder and service."""
-    folder = Path(tempfile.mkdtemp(prefix="hbn-node-"))
-    with registry() as process:
+    with registry() as process, node_folder() as folder:
         made = Node(process, folder)
         try:
             yield made
         finally:
             made.close()
-            shutil.rmtree(folder, ignore_errors=True)
+
+
+@contextmanager
+def node_folder() -> Iterator[Path]:
+    """A folder for one node."""
+    folder = Path(tempfile.mkdtemp(prefix="hbn-node-"))
+    try:
+        yield folder
+    finally:
+        shutil.rmtree(folder, ignore_errors=True)

@@ -8,6 +8,7 @@ import subprocess
 import tarfile
 import tempfile
 import time
+import zlib
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -15,6 +16,7 @@ from pathlib import Path
 
 import docker
 import httpx
+import zstandard
 from docker.models.containers import Container
 
 from hubernate_core.names import (
@@ -254,20 +256,28 @@ def start_gate(
 
 def shell(container: Container, script: str, user: str = "root") -> str:
     """Run a shell script inside; its output. Fails when the script does."""
-    code, output = container.exec_run(["/bin/sh", "-ec", script], user=user)
+    if isinstance(container, Container):
+        code, data = container.exec_run(["/bin/sh", "-ec", script], user=user)
+        output = data.decode(errors="replace")
+    else:
+        code, output = container.run(script)
     if code != 0:
-        raise AssertionError(f"script failed ({code}): {output.decode(errors='replace')}\n{script}")
-    return output.decode(errors="replace")
+        raise AssertionError(f"script failed ({code}): {output}\n{script}")
+    return str(output)
 
 
 def merged(container: Container) -> Path:
     """Where this machine sees the running container's root, without what is mounted into it."""
+    if not isinstance(container, Container):
+        return Path(container.merged)
     container.reload()
     return Path(container.attrs["GraphDriver"]["Data"]["MergedDir"])
 
 
 def upper(container: Container) -> Path:
     """The container's overlay upper directory."""
+    if not isinstance(container, Container):
+        return Path(container.upper)
     return Path(container.attrs["GraphDriver"]["Data"]["UpperDir"])
 
 
@@ -277,6 +287,15 @@ def remove_all(client: docker.DockerClient, instance: str) -> None:
         if container.status == "paused":
             container.unpause()
         container.remove(force=True)
+
+
+def unpacked(data: bytes) -> bytes:
+    """A blob, and after it what it holds when it is compressed."""
+    if data[:2] == b"\x1f\x8b":
+        return data + zlib.decompressobj(31).decompress(data)
+    if data[:4] == b"\x28\xb5\x2f\xfd":
+        return data + zstandard.ZstdDecompressor().stream_reader(data, read_across_frames=True).read()
+    return data
 
 
 def is_root() -> bool:

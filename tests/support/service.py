@@ -32,7 +32,7 @@ class FakeService:
     """Serves the agent API on 127.0.0.1.
 
     `decide` says what follows a recorded image (default: keep for a save, otherwise release); `refuse` may answer any
-    report with a status instead; `down` makes everything fail.
+    report with a status instead; `down` makes everything fail; `deleting` says that every pod is being deleted.
     """
 
     def __init__(self) -> None:
@@ -41,6 +41,7 @@ class FakeService:
         self.prefetch: tuple[str, ...] = ()
         self.forget: tuple[str, ...] = ()
         self.down = False
+        self.deleting = False
         self.decide: Callable[[Row], Directive] = _by_kind
         self.on_report: Callable[[Row, Report], None] = lambda row, report: None
         self.changed = Condition()
@@ -151,7 +152,7 @@ class FakeService:
                 row.finals += 1
                 row.operation = row.operation.model_copy(update={"reason": report.reason})
             self.on_report(row, report)
-            answer = Answer(step=row.operation.step, directive=directive)
+            answer = Answer(step=row.operation.step, directive=directive, deleting=self.deleting)
             self.changed.notify_all()
         return 200, json.dumps(answer.model_dump(mode="json"))
 

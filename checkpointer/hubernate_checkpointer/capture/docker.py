@@ -1,8 +1,7 @@
 """Docker Engine, as far as a save needs it: containers of ours, where their changes lie, pause, stop, and images."""
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -12,32 +11,21 @@ from docker.errors import APIError, DockerException, ImageNotFound
 from docker.errors import NotFound as EngineNotFound
 
 from hubernate_core.errors import Broken, Unavailable, shorten
-from hubernate_core.names import INSTANCE_LABEL
+from hubernate_core.names import GENERATION_LABEL, INSTANCE_LABEL, SERVER_LABEL
+
+from .engine import Container, Storage
 
 _FIRST_ZSTD = 23
 _SLOW_S = 120
 
 
-@dataclass(frozen=True, slots=True)
-class Container:
-    """What the engine says of one container."""
-
-    id: str
-    running: bool
-    paused: bool
-    exit_code: int | None
-    oom_killed: bool
-    pid: int
-    labels: Mapping[str, str]
-    image_id: str
-    upper: str
-    """Path of the overlay's upper directory, empty when the engine stores containers in another way."""
-    lowers: tuple[str, ...] = field(default=())
-    """Paths of the directories below it, topmost first: one made by the engine, then the image's layers."""
-
-
-class Engine:
+class DockerEngine:
     """Docker Engine on one socket. Every method raises Unavailable when it does not answer."""
+
+    name = "Docker Engine"
+    processes = "/proc"
+    identity = (INSTANCE_LABEL, SERVER_LABEL, GENERATION_LABEL)
+    restarts = True
 
     def __init__(self, base_url: str, timeout_s: int = 60, root_here: str = "") -> None:
         """`root_here`: where the engine's storage is seen from this process, empty when at the same path."""
@@ -85,19 +73,35 @@ class Engine:
                 seen = self._api.inspect_container(container_id)
             except EngineNotFound:
                 return None
-        state, layers = seen["State"], (seen.get("GraphDriver") or {}).get("Data") or {}
+        state = seen["State"]
         return Container(
             id=seen["Id"],
+            cgroup=seen["Id"],
             running=bool(state["Running"]),
             paused=bool(state["Paused"]),
+            still=bool(state["Paused"]) or not state["Running"],
             exit_code=None if state["Running"] else state["ExitCode"],
             oom_killed=bool(state["OOMKilled"]),
-            pid=int(state["Pid"]),
             labels=seen["Config"].get("Labels") or {},
-            image_id=seen["Image"],
-            upper=self._here(layers.get("UpperDir", "")),
-            lowers=tuple(self._here(each) for each in layers.get("LowerDir", "").split(":") if each),
         )
+
+    def storage(self, container_id: str, diff_ids: Sequence[str]) -> Storage:
+        """The overlay directories. The topmost of those below is the engine's own, then come the image's layers.
+
+        Raises:
+            Broken: there are none, or the container's image has other layers.
+        """
+        with _spoken_to():
+            seen = self._api.inspect_container(container_id)
+        overlay = (seen.get("GraphDriver") or {}).get("Data") or {}
+        upper = self._here(overlay.get("UpperDir", ""))
+        lowers = tuple(self._here(each) for each in overlay.get("LowerDir", "").split(":") if each)
+        if not upper or not lowers:
+            raise Broken("Docker Engine names no overlay directories for this container; it cannot be saved as it is")
+        local = self._layers(seen["Image"])
+        if (local and local != tuple(diff_ids)) or len(lowers) != len(diff_ids) + 1:
+            raise Broken("the container runs another image than the platform started it with; it was left as it is")
+        return Storage(upper, lowers, lowers[1:])
 
     def _here(self, path: str) -> str:
         """`path` of the engine as this process sees it."""
@@ -148,7 +152,7 @@ class Engine:
         """Start a stopped container again, with its changes."""
         self._do(lambda: self._api.start(container_id), "start")
 
-    def remove(self, container_id: str) -> None:
+    def release(self, container_id: str) -> None:
         """Remove a container and its changes; nothing happens when it is gone. Named volumes stay."""
         with _spoken_to():
             try:
@@ -156,7 +160,7 @@ class Engine:
             except EngineNotFound:
                 return
 
-    def layers(self, image_id: str) -> tuple[str, ...]:
+    def _layers(self, image_id: str) -> tuple[str, ...]:
         """The diff_ids of a local image, lowest first; empty when it is not here."""
         with _spoken_to():
             try:

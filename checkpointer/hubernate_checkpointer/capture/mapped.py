@@ -12,16 +12,20 @@ from pathlib import Path
 _DELETED = " (deleted)"
 
 
-def mapped_files(pids: Iterable[int], container_id: str) -> frozenset[str] | None:
+def mapped_files(pids: Iterable[int], cgroup: str, processes: str = "/proc") -> frozenset[str] | None:
     """Paths inside the container, without a leading slash, that its processes map shared and writable.
 
     None when this process cannot see them (it lives in a pid namespace of its own): use `settle` then.
+
+    Args:
+        cgroup: what is in the path of each of its processes' cgroups and of no other's.
+        processes: where the pids are to be looked up.
     """
     found, seen = set(), False
     for pid in pids:
-        process = Path("/proc") / str(pid)
+        process = Path(processes) / str(pid)
         try:
-            if container_id not in (process / "cgroup").read_text():
+            if cgroup not in (process / "cgroup").read_text():
                 return None
             lines = (process / "maps").read_text(errors="surrogateescape").splitlines()
         except (FileNotFoundError, ProcessLookupError):
