@@ -67,7 +67,10 @@ async def follow(service: ServiceClient, operation_id: OperationId, told: Log, p
         operation = await patient(partial(service.operation, operation_id, after, wait_s), told)
         event = tell_operation(operation)
         percent = event.percent // 10 if prefix else event.percent
-        told.add(f"{prefix}{event.message}", percent, f"{prefix}{event.past}")
+        if event.failed:
+            told.fail(f"{prefix}{event.message}")
+        else:
+            told.add(f"{prefix}{event.message}", percent, f"{prefix}{event.past}")
         if operation == seen and time.monotonic() - asked < 0.5:
             await asyncio.sleep(0.5)  # a service that answers at once must not make this spin
     return operation

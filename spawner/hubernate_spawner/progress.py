@@ -3,20 +3,22 @@
 import asyncio
 import itertools
 from collections.abc import AsyncIterator, Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
-from hubernate_core.operation import Kind, Operation, Step
+from hubernate_core.operation import Kind, Operation, Outcome, Step
 from hubernate_core.quantity import show_bytes
 
 
 @dataclass(frozen=True)
 class Event:
-    """One line of progress. `percent` is of the whole start or stop, 0 to 100; `past` says it once it is over."""
+    """One line of progress. `percent` is of the whole start or stop, 0 to 100; `past` says it once it is over, and is
+    empty for what never was. `failed`: it did not succeed, and this says why."""
 
     message: str
     percent: int
     past: str = ""
+    failed: bool = False
 
     @property
     def topic(self) -> str:
@@ -34,7 +36,15 @@ class Log:
 
     def add(self, message: str, percent: int, past: str = "") -> None:
         """Append an event, unless it says what the last one said."""
-        event = Event(message, max(0, min(100, percent)), past or message)
+        self._append(Event(message, max(0, min(100, percent)), past or message))
+
+    def fail(self, message: str) -> None:
+        """Append why it did not succeed: what was going on is not over, and the bar stays where it was."""
+        if self.events and not self.events[-1].failed:
+            self.events[-1] = replace(self.events[-1], past="")
+        self._append(Event(message, self.percent, message, failed=True))
+
+    def _append(self, event: Event) -> None:
         if not self.events or self.events[-1] != event:
             self.events.append(event)
             self._wake()
@@ -53,6 +63,11 @@ class Log:
     def percent(self) -> int:
         """How far the newest event was."""
         return self.events[-1].percent if self.events else 0
+
+    @property
+    def failed(self) -> bool:
+        """Whether the newest event says that it did not succeed."""
+        return bool(self.events) and self.events[-1].failed
 
     async def follow(self) -> AsyncIterator[Event]:
         """Every event from the first one, waiting for new ones until the log is closed."""
@@ -76,8 +91,13 @@ _LOOKING = ("Looking for changes", "Looked for changes")
 
 def tell_operation(operation: Operation) -> Event:
     """What a save or stop is at, with sizes where they are known."""
+    if operation.step is Step.FAILED:
+        verb = "discarded" if operation.kind is Kind.DISCARD else "saved"
+        return Event(f"Not {verb}: {operation.reason or 'the agent gave no reason'}", operation.percent, failed=True)
     if operation.kind is Kind.DISCARD:
         return Event("Discarded" if operation.finished else "Discarding", operation.percent)
+    if operation.outcome is Outcome.KEPT:
+        return Event(f"Saved, but not stopped: {operation.reason or 'someone uses it'}", operation.percent, failed=True)
     done, stopping = operation.progress, operation.kind is not Kind.SAVE
     change = f"{show_bytes(done.changed_bytes)} of changes" if done.changed_bytes else "your changes"
     sent = show_bytes(done.pushed_bytes)
@@ -94,7 +114,6 @@ def tell_operation(operation: Operation) -> Event:
         Step.VERIFIED: (f"Saved and verified: {change}", ""),
         Step.RECORDED: ("Saved and verified; stopping, and keeping the last changes" if stopping else "Saved", ""),
         Step.RELEASED: ("Stopped" if stopping else "Saved", ""),
-        Step.FAILED: (f"Not saved: {operation.reason}", ""),
     }
     message, past = sentences[operation.step]
     return Event(message, operation.percent, past or message)

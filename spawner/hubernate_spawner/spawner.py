@@ -23,6 +23,9 @@ from .form import make_form
 from .progress import Log
 from .start import Backend, Start
 
+_READ_S = 5.0
+"""How long a stop that failed stays on its page, which looks every second."""
+
 log = logging.getLogger(__name__)
 
 
@@ -143,6 +146,10 @@ class TenantSpawner(Spawner):  # type: ignore[misc]
             log.error(
                 "a server was not stopped", extra={**problem.ids, "server": self.running.server_id}, exc_info=True
             )
+            if not self.told.failed:
+                self.told.fail(f"Not stopped: {problem.message}")
+            # Once this is raised the hub forgets this object, and with it what the page of the stop shows.
+            await asyncio.sleep(_READ_S)
             raise
         finally:
             self.told.close()

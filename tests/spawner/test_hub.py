@@ -1,5 +1,6 @@
 """The project's configuration in a real hub behind a real proxy: logins, starts, stops, pages, the hub being killed."""
 
+import re
 import signal
 import time
 from collections.abc import Iterator
@@ -89,6 +90,24 @@ def test_a_start_a_page_and_a_stop(hub: HubProcess, installed: Installed) -> Non
     # The next start that names no options continues; a clean start was for once.
     start(hub, browser)
     assert installed.service.called("start")[-1]["choice"]["start"] == "continue"
+
+
+def test_a_stop_that_fails_says_so_and_why_and_calls_nothing_done(hub: HubProcess, installed: Installed) -> None:
+    browser = hub.login("ada")
+    start(hub, browser)
+    installed.service.stop_steps = (Step.CAPTURED, Step.FAILED)
+    installed.service.reason = "the registry is full. The server runs on, nothing was lost"
+    hub.ask(browser, "DELETE", "users/ada/server")
+    page = wait_for(
+        "told", lambda: (html := browser.get("/hub/spawn-pending/ada").text) and "registry is full" in html and html
+    )
+    lines = re.findall(r"<li[^>]*>[^<]*</li>", page)
+    assert lines[-1] == "<li>Not saved: the registry is full. The server runs on, nothing was lost</li>"
+    assert lines[-2] == '<li class="hbn-undone">Uploading 130 MB of 212 MB</li>'
+    assert "data-failed" in page and "hbn-told-failed" in page
+    assert 'aria-valuenow="100"' not in page
+    wait_for("the hub lets go of it", lambda: not hub.server(browser))
+    assert len(installed.containers()) == 2
 
 
 def test_nothing_but_our_options_is_accepted(hub: HubProcess, installed: Installed) -> None:

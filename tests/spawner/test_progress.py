@@ -6,7 +6,7 @@ from datetime import UTC, datetime
 import pytest
 
 from hubernate_core import names
-from hubernate_core.operation import Kind, Operation, Progress, Step, Trigger
+from hubernate_core.operation import Kind, Operation, Outcome, Progress, Step, Trigger
 from hubernate_spawner.progress import Event, Log, Pull, tell_operation
 
 NOW = datetime(2026, 1, 2, tzinfo=UTC)
@@ -38,6 +38,22 @@ def at(step: Step, kind: Kind = Kind.STOP, **progress: int) -> Operation:
 )
 def test_an_operation_is_told_with_its_sizes(operation: Operation, message: str) -> None:
     assert tell_operation(operation).message == message
+
+
+def test_a_server_that_goes_on_is_not_called_stopped() -> None:
+    kept = at(Step.RELEASED).model_copy(update={"outcome": Outcome.KEPT, "reason": "You came back"})
+    assert tell_operation(kept).message == "Saved, but not stopped: You came back"
+    assert tell_operation(kept).failed
+
+
+def test_what_was_going_on_at_a_failure_is_not_called_done() -> None:
+    told = Log()
+    told.add("Copying 9 MB", 20, "Copied 9 MB")
+    told.add("Uploading 1 MB of 9 MB", 60, "Uploaded 1 MB")
+    told.fail("Not saved: disk full")
+    assert [event.past for event in told.events] == ["Copied 9 MB", "", "Not saved: disk full"]
+    assert told.failed
+    assert told.percent == 60, "the bar does not jump to its end"
 
 
 def test_stopped_is_not_said_before_it_is_true_and_the_bar_never_goes_back() -> None:
