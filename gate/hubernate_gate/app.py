@@ -1,7 +1,8 @@
 """The gate's process: its two listeners and its signals. `main` is the command.
 
 SIGHUP reads the file again and exchanges everything that hangs on it, at once, for all requests from then on; logins
-and open connections stay, and every login is checked with the hub anew. SIGTERM stops within seconds.
+and open connections stay, and every login is checked with the hub anew. On Kubernetes, where nobody sends signals into
+a pod, the file is a link into a Secret's volume: leading elsewhere does the same. SIGTERM stops within seconds.
 """
 
 import asyncio
@@ -9,6 +10,7 @@ import logging
 import os
 import signal
 import sys
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -34,6 +36,7 @@ log = logging.getLogger(__name__)
 FIELD_MAX = 32768
 """Bytes of one request header: browsers send all cookies of a host name in one."""
 _SHUTDOWN_S = 3.0
+_LOOK_EVERY_S = 1.0
 
 
 class App:
@@ -138,8 +141,27 @@ async def _run(path: Path) -> None:
         loop.add_signal_handler(number, stop.set)
     loop.add_signal_handler(signal.SIGHUP, app.reload, path)
     await app.start()
+    following = asyncio.create_task(_follow(path, app.reload)) if _leads_to(path) else None
     await stop.wait()
+    if following is not None:
+        following.cancel()
     await app.stop()
+
+
+async def _follow(path: Path, changed: Callable[[Path], None]) -> None:
+    """Call `changed` whenever the link leads to another file. The kubelet exchanges a volume's content in one step."""
+    led = _leads_to(path)
+    while True:
+        await asyncio.sleep(_LOOK_EVERY_S)
+        leads = _leads_to(path)
+        if leads and leads != led:
+            led = leads
+            changed(path)
+
+
+def _leads_to(path: Path) -> str:
+    """Where a link ends; empty if it is no link, or nothing is there."""
+    return str(path.resolve()) if path.is_symlink() and path.exists() else ""
 
 
 def _report_stray(_: asyncio.AbstractEventLoop, context: dict[str, Any]) -> None:

@@ -9,6 +9,7 @@ from aiohttp.web_response import Response, StreamResponse, json_response
 from multidict import CIMultiDict, CIMultiDictProxy
 
 from hubernate_core.errors import Broken, HubernateError, InvalidInput, NotAllowed, NotFound, Unavailable, shorten
+from hubernate_core.fingerprint import FINGERPRINT_HEADER, fingerprint
 
 from .activity import Activity
 from .auth import Auth, LoginNeeded
@@ -120,7 +121,11 @@ class Door:
         version = told.get("version") if isinstance(told, dict) else None
         if not isinstance(version, str) or len(version) > 64:
             raise Unavailable("the notebook does not answer yet")
-        headers = {"Cache-Control": "no-store"}
+        settings = self._settings
+        headers = {
+            "Cache-Control": "no-store",
+            FINGERPRINT_HEADER: fingerprint(settings.hub_token, settings.relay_token),
+        }
         if not self.hub.version:
             await self._learn_version()
         if self.hub.version:

@@ -10,7 +10,8 @@ from pathlib import Path
 
 import psutil
 
-from support.gate_process import NAVIGATE, Browser, GateProcess, browser, raw, write_private
+from hubernate_core.fingerprint import FINGERPRINT_HEADER, fingerprint
+from support.gate_process import NAVIGATE, Browser, GateProcess, browser, raw, whole_gate, write_private
 from support.hub_double import HUB_TOKEN, RELAY_TOKEN
 
 
@@ -27,6 +28,28 @@ async def test_reload_swaps_settings_and_keeps_logins(gate: GateProcess, ada: Br
     await gate.said("settings read again", times=2)
     async with ada.get("api/sessions") as answer:
         assert answer.status == 200, "the session itself stayed"
+
+
+async def test_a_link_that_leads_to_a_new_file_is_read_without_a_signal(tmp_path: Path) -> None:
+    """As a kubelet renews a Secret: a new folder, then one link exchanged."""
+    for folder in ("..first", "..second"):
+        (tmp_path / folder).mkdir()
+    (tmp_path / "..data").symlink_to("..first")
+    (tmp_path / "gate.json").symlink_to("..data/gate.json")
+    async with whole_gate(tmp_path) as gate:
+        assert await told_fingerprint(gate) == fingerprint(HUB_TOKEN, RELAY_TOKEN)
+        renewed = gate.config | {"relay_token": "renewed-relay-token"}
+        write_private(tmp_path / "..second/gate.json", json.dumps(renewed))
+        (tmp_path / "..next").symlink_to("..second")
+        (tmp_path / "..next").rename(tmp_path / "..data")
+        await gate.said("settings read again")
+        assert await told_fingerprint(gate) == fingerprint(HUB_TOKEN, "renewed-relay-token")
+
+
+async def told_fingerprint(gate: GateProcess) -> str:
+    async with browser(gate) as anyone, anyone.get("api") as answer:
+        assert answer.status == 200
+        return answer.headers[FINGERPRINT_HEADER]
 
 
 async def test_a_bad_file_changes_nothing(gate: GateProcess, ada: Browser) -> None:

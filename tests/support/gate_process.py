@@ -135,7 +135,7 @@ async def running_gate(
     """A gate with that configuration, its listeners on free ports; `command` runs it in another way."""
     file = folder / "gate.json"
     config = config | {"listen": "127.0.0.1:0", "relay_listen": "127.0.0.1:0"}
-    write_private(file, json.dumps(config))
+    write_private(file.resolve(), json.dumps(config))  # a link stays one
     process = await asyncio.create_subprocess_exec(
         *command,
         env=os.environ | {"HUBERNATE_GATE_CONFIG": str(file)},
