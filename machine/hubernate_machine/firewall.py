@@ -138,9 +138,16 @@ def stands(saved: str, fence: Fence) -> bool:
     """Whether the fence is as it should be: before any other program's rules, our rules in it."""
     lines = saved.splitlines()
     hooked = all(_first(lines, hook, chain) for hook, chain in _HOOKS)
-    ours = sum(line.startswith(f"-A {INPUT_CHAIN} ") and fence.mark in line for line in lines)
+    others = _others(saved, fence)
+    ours = {line for line in lines if line.startswith(f"-A {INPUT_CHAIN} ") and "hubernate:" in line} - {*others}
+    expected = {rule.replace('"', "") for rule in accepting(fence)}
     closed = all(f"-A {FORWARD_CHAIN} -d {network} -j DROP" in lines for network in CLOSED)
-    return hooked and closed and f"-A {INPUT_CHAIN} -j DROP" in lines and ours == len(accepting(fence))
+    return (
+        hooked
+        and closed
+        and f"-A {INPUT_CHAIN} -j DROP" in lines
+        and {rule.replace('"', "") for rule in ours} == expected
+    )
 
 
 def read_fence(instance: str, bridge: str, ports: tuple[int, ...]) -> Fence:

@@ -1,5 +1,6 @@
 """The platform's long-running programs as supervisord sees them. Text in, text out."""
 
+import hashlib
 import shlex
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
@@ -12,6 +13,8 @@ from .layout import Layout
 
 PROGRAM_VARIABLE = "HUBERNATE_PROGRAM"
 """In the environment of our programs alone, so that orphans can be told from a person's shell."""
+PLATFORM_VARIABLE = "HUBERNATE_PLATFORM"
+"""In the environment of those that read platform.json: its digest."""
 LOG_BYTES = "10MB"
 LOG_BACKUPS = 5
 STOP_S = {"hub": 30, "service": 30, "registry": 30, "proxy": 10}
@@ -36,6 +39,9 @@ def programs(platform: Platform, layout: Layout, project: Path, binaries: Path) 
         binaries: folder of this environment's commands.
     """
     ports, bridge = platform.ports, platform.bridge_address
+    # Both read platform.json when they start: with its digest here, supervisord restarts them when anything in it is
+    # new, such as the bridge's address or the gate's image.
+    digest = hashlib.sha256(platform.model_dump_json().encode()).hexdigest()[:16]
     env = {
         "HUBERNATE_STATE": str(layout.root),
         "HUBERNATE_INSTANCE": platform.instance,
@@ -70,14 +76,14 @@ def programs(platform: Platform, layout: Layout, project: Path, binaries: Path) 
             [str(binaries / "hubernate-service"), "--config", str(project / "config/hubernate_service_config.py")],
             layout.folder("service"),
             30,
-            env,
+            {**env, PLATFORM_VARIABLE: digest},
         ),
         Program(
             "hub",
             [str(binaries / "jupyterhub"), "-f", str(project / "config/jupyterhub_config.py")],
             layout.folder("hub"),
             40,
-            env,
+            {**env, PLATFORM_VARIABLE: digest},
         ),
     )  # fmt: skip
 

@@ -1,5 +1,6 @@
 """Rules as text: complete, in one transaction, several installations side by side."""
 
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -70,6 +71,15 @@ def test_two_installations_and_each_leaves_alone() -> None:
     gone = apply(left, restore_text(left, TWO, keep=False))
     assert "HUBERNATE" not in gone
     assert "-A DOCKER-USER -j RETURN" in gone
+
+
+def test_a_bridge_or_port_that_changed_is_seen_and_let_through_alone() -> None:
+    saved = apply(EMPTY, restore_text(EMPTY, ONE))
+    for moved in (replace(ONE, bridge_address="172.30.0.1"), replace(ONE, ports=(9081, 9082))):
+        assert not stands(saved, moved)
+        after = apply(saved, restore_text(saved, moved))
+        assert stands(after, moved)
+        assert not stands(after, ONE), "what was open before is closed"
 
 
 def test_iptables_leaves_quotes_out_where_it_likes() -> None:

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from hubernate_core.platform_file import Platform, PlatformImages, Ports
+from hubernate_core.platform_file import Mirrors, Platform, PlatformImages, Ports
 from hubernate_machine.layout import Layout, ensure_folders, ensure_secrets
 from hubernate_machine.programs import Program, configuration, programs, section
 
@@ -65,3 +65,26 @@ def test_percent_signs_and_spaces_survive(tmp_path: Path) -> None:
     assert "command='/x y/hub' 100%%" in text
     assert 'A="5%%"' in text
     assert "a b%%s" in text
+
+
+@pytest.mark.parametrize(
+    ("changed", "restarted"),
+    [
+        ({}, set()),
+        ({"bridge_address": "172.30.0.1"}, {"proxy", "service", "hub"}),
+        ({"images": PlatformImages(gate="newer", agent="a")}, {"service", "hub"}),
+        ({"mirrors": Mirrors(env={"PIP_INDEX_URL": "http://mirror.example"})}, {"service", "hub"}),
+    ],
+    ids=["nothing", "bridge", "gate image", "mirrors"],
+)
+def test_what_reads_platform_json_is_restarted_when_it_changes(
+    layout: Layout, changed: dict[str, object], restarted: set[str]
+) -> None:
+    """supervisord restarts a program whose section is another one, and no other: people's connections stay."""
+
+    def sections(described: Platform) -> dict[str, str]:
+        made = programs(described, layout, Path("/clone"), Path("/clone/.venv/bin"))
+        return {each.name: section(each, layout) for each in made}
+
+    before, after = sections(platform()), sections(platform().model_copy(update=changed))
+    assert {name for name in before if before[name] != after[name]} == restarted
