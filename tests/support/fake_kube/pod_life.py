@@ -276,7 +276,8 @@ class PodLife:
             return
         if now["status"].get("phase") in ("Succeeded", "Failed"):
             return
-        self._ip = self._ip or f"10.244.{next(_ADDRESSES) // 250 % 250}.{next(_ADDRESSES) % 250 + 2}"
+        number = 0 if self._ip else next(_ADDRESSES)
+        self._ip = self._ip or f"{self.runtime.network}.{number // 250 % 250}.{number % 250 + 2}"
         started = any("waiting" not in self._states[each["name"]] for each in self.pod["spec"]["containers"])
         ready = all(
             self._entry(each)["ready"]

@@ -29,7 +29,12 @@ class Exit:
 
 
 class Runtime(Protocol):
-    """Containers of pods. All calls come from one event loop; a pod and one of its containers name what is meant."""
+    """Containers of pods. All calls come from one event loop; a pod and one of its containers name what is meant.
+
+    network: first two bytes of pods' addresses. A test that answers for pods itself takes one of loopback: 127.66.
+    """
+
+    network: str
 
     async def pull(self, pod: Object, container: Object) -> None:
         """Return when the image is there. ImageMissing."""
@@ -78,6 +83,7 @@ class ScriptedRuntime:
     behaviour: Callable[[Object, Object], Behaviour] = lambda pod, container: Behaviour()
     missing_images: set[str] = field(default_factory=set)
     hold: Callable[[Object], bool] = lambda pod: False
+    network: str = "10.244"
     _ends: dict[_Key, asyncio.Future[Exit]] = field(default_factory=dict)
     _held: dict[str, asyncio.Event] = field(default_factory=dict)
     _logs: dict[_Key, str] = field(default_factory=dict)
