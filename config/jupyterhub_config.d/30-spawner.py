@@ -1,23 +1,36 @@
-"""How notebooks are started."""
+"""How notebooks are started: by the engine that platform.json names."""
 
 from hubernate_spawner.docker import TenantDockerSpawner
 from hubernate_spawner.installation import read_installation
+from hubernate_spawner.kubernetes import TenantKubeSpawner
 
 c = get_config()  # noqa: F821  # given by traitlets
 here = read_installation()
-platform = here.platform
+platform, cluster = here.platform, here.platform.kubernetes
 
-c.JupyterHub.spawner_class = TenantDockerSpawner
-c.TenantDockerSpawner.instance = platform.instance
-c.TenantDockerSpawner.node = platform.node
-c.TenantDockerSpawner.gate_image = platform.images.gate
-c.TenantDockerSpawner.mirrors_env = platform.mirrors.env
-c.TenantDockerSpawner.ca_bundle = platform.mirrors.ca_bundle or ""
-c.TenantDockerSpawner.service_url = f"{here.service_address}/services/hubernate"
-c.TenantDockerSpawner.service_token_file = str(here.secret_file("spawner-token"))
+if cluster is None:
+    c.JupyterHub.spawner_class = TenantDockerSpawner
+    chosen = c.TenantDockerSpawner
+    chosen.node = platform.node
+    chosen.ca_bundle = platform.mirrors.ca_bundle or ""
+    # A resume may pull an image, and waits for a save that is still going on.
+    c.Spawner.start_timeout = 600
+else:
+    c.JupyterHub.spawner_class = TenantKubeSpawner
+    chosen = c.TenantKubeSpawner
+    chosen.ca_bundle = bool(platform.mirrors.ca_bundle)
+    chosen.gate_cpu_millis = cluster.gate_cpu
+    chosen.gate_memory_mb = cluster.gate_memory // 1024**2
+    chosen.save_grace_s = cluster.save_grace_s
+    chosen.user_namespaces = cluster.user_namespaces
+    # Servers that wait in the cluster's queue count as starting, for as long as it takes.
+    c.JupyterHub.concurrent_spawn_limit = 500
+chosen.instance = platform.instance
+chosen.gate_image = platform.images.gate
+chosen.mirrors_env = platform.mirrors.env
+chosen.service_url = f"{here.service_address}/services/hubernate"
+chosen.service_token_file = str(here.secret_file("spawner-token"))
 
-# A resume may pull an image, and waits for a save that is still going on.
-c.Spawner.start_timeout = 600
 c.Spawner.http_timeout = 120
 c.Spawner.poll_interval = 20
 # The gate's token: say that somebody is active, nothing else.

@@ -19,6 +19,7 @@ from hubernate_core.errors import (
     UserError,
     shorten,
 )
+from hubernate_core.fingerprint import FINGERPRINT_HEADER
 from hubernate_core.names import OperationId, ServerId
 from hubernate_core.operation import Operation
 from hubernate_core.server import Server, Ticket
@@ -154,3 +155,11 @@ class GateProbe:
             return (await self._http.get(url)).status_code == httpx.codes.OK
         except httpx.HTTPError:
             return False
+
+    async def fingerprint(self, url: str) -> str:
+        """Of the file that the gate goes by, once `url` answers 200; empty until then."""
+        try:
+            answer = await self._http.get(url)
+        except httpx.HTTPError:
+            return ""
+        return answer.headers.get(FINGERPRINT_HEADER, "") if answer.status_code == httpx.codes.OK else ""

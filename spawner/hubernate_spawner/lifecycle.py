@@ -76,7 +76,9 @@ async def follow(service: ServiceClient, operation_id: OperationId, told: Log, p
     return operation
 
 
-async def patient(call: Callable[[], Awaitable[_T]], told: Log, limit_s: float = float("inf")) -> _T:
+async def patient(
+    call: Callable[[], Awaitable[_T]], told: Log, limit_s: float = float("inf"), who: str = "the platform service"
+) -> _T:
     """`call`, repeated while the other side is away, for at most `limit_s` seconds."""
     until, pause = time.monotonic() + limit_s, 0.5
     while True:
@@ -85,7 +87,7 @@ async def patient(call: Callable[[], Awaitable[_T]], told: Log, limit_s: float =
         except Unavailable as problem:
             if time.monotonic() + pause > until:
                 raise
-            log.warning("the platform service is away; waiting for it", extra={"cause": problem.message})
-            told.add("Waiting for the platform service to answer; nothing is lost", told.percent)
+            log.warning("%s is away; waiting for it", who, extra={"cause": problem.message})
+            told.add(f"Waiting for {who} to answer; nothing is lost", told.percent)
             await asyncio.sleep(problem.retry_after_s or pause)
             pause = min(pause * 2, 10.0)

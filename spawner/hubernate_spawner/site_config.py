@@ -12,6 +12,7 @@ from jupyterhub.app import JupyterHub
 from jupyterhub.auth import Authenticator
 from jupyterhub.proxy import ConfigurableHTTPProxy
 from jupyterhub.spawner import Spawner
+from kubespawner import KubeSpawner
 from traitlets import HasTraits, TraitError
 from traitlets.config import Config, Configurable, PyFileConfigLoader
 from traitlets.config.loader import DeferredConfig, LazyConfigValue
@@ -20,11 +21,12 @@ from hubernate_core.errors import InvalidInput, shorten
 
 from .accounts import EmbeddedAuthenticator
 from .docker import TenantDockerSpawner
+from .kubernetes import TenantKubeSpawner
 from .oauth import TenantOAuthenticator
 
 _CLASSES: tuple[type[Configurable], ...] = (
     JupyterHub, Authenticator, EmbeddedAuthenticator, TenantOAuthenticator, ConfigurableHTTPProxy, Spawner,
-    TenantDockerSpawner,
+    TenantDockerSpawner, KubeSpawner, TenantKubeSpawner,
 )  # fmt: skip
 _KNOWN = {each.__name__: each for each in _CLASSES}
 _OTHERS = {"Gate", "JupyterHubHTTPClient", "Application", "Proxy", "LoggingConfigurable", "OAuthenticator"}

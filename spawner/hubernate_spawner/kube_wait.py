@@ -1,0 +1,91 @@
+"""Waiting for a pod to answer: what is told on the way, and when it has been long enough."""
+
+import asyncio
+import time
+
+from hubernate_core.errors import NotFound, Unavailable
+
+from .kube_api import JsonObject, KubeApi
+from .kube_events import tell
+from .kube_look import Look, look
+from .kube_watch import EventWatch, Watch
+from .progress import Log
+
+_EVERY_S = 0.2
+_UNSEEN_S = 15.0
+_TROUBLE_S = 90.0
+"""How long a registry or node may be in trouble before the start says so and ends; kubelets try again meanwhile."""
+
+
+class Wait:
+    """The wait of one start. Time in a queue (scheduling gates) is not counted towards `patience_s`."""
+
+    def __init__(self, pods: Watch, events: EventWatch, api: KubeApi, image: str, told: Log, patience_s: float) -> None:
+        self._pods, self._events, self._api = pods, events, api
+        self._image, self._told, self._left_s = image, told, patience_s
+        self._patience_s = patience_s
+        self._at = self._seen_at = time.monotonic()
+        self._shown = False
+        self._trouble_s = 0.0
+        self._heard: set[tuple[str, object]] = set()
+        self._last = Look("", 0)
+
+    async def look(self, made: JsonObject) -> Look:
+        """How the pod is now; tells what is new.
+
+        Raises:
+            Unavailable: it takes too long, with what it waited for.
+        """
+        pod = await self._pod(made)
+        seen = look(pod) if pod is not None else Look("", 0, failed="its pod is gone; somebody deleted it")
+        self._tell(str(made["metadata"]["uid"]), seen)
+        self._count(seen)
+        self._last = seen
+        return seen
+
+    async def pause(self) -> None:
+        """Until it is worth looking again."""
+        await asyncio.sleep(_EVERY_S)
+
+    async def _pod(self, made: JsonObject) -> JsonObject | None:
+        """The pod from the watch; from the API when the watch has not shown it for long; None once it is gone."""
+        meta, now = made["metadata"], time.monotonic()
+        pod = self._pods.items.get(meta["uid"])
+        if pod is not None:
+            self._seen_at, self._shown = now, True
+            return pod
+        if not self._shown and now - self._seen_at < _UNSEEN_S:
+            return made
+        try:
+            pod = await self._api.read_pod(meta["namespace"], meta["name"])
+        except NotFound:
+            return None
+        except Unavailable:
+            pod = made
+        self._seen_at = now
+        return pod if pod["metadata"]["uid"] == meta["uid"] else None
+
+    def _tell(self, uid: str, seen: Look) -> None:
+        for event in self._events.about(uid):
+            mark = (str(event["metadata"]["uid"]), event.get("count"))
+            if mark not in self._heard:
+                self._heard.add(mark)
+                if (told := tell(event, self._image)) is not None:
+                    self._told.add(told[0], max(told[1], self._told.percent))
+        if seen.message and seen.message != self._last.message:
+            self._told.add(seen.message, max(seen.percent, self._told.percent))
+
+    def _count(self, seen: Look) -> None:
+        now = time.monotonic()
+        passed, self._at = now - self._at, now
+        if not seen.gated:
+            self._left_s -= passed
+        self._trouble_s = self._trouble_s + passed if seen.trouble else 0.0
+        if self._trouble_s > _TROUBLE_S:
+            raise Unavailable(f"{seen.trouble}. Nothing saved was touched; try again later")
+        if self._left_s < 0 and not seen.failed:
+            waited = seen.trouble or seen.message or "waiting"
+            raise Unavailable(
+                f"it did not answer within {self._patience_s / 60:.0f} minutes. Last: {waited}. Nothing saved was"
+                " touched; try again later, or with a smaller profile"
+            )
