@@ -81,6 +81,11 @@ def _service_account(store: Store, found: Object) -> None:
     sources = [
         {"serviceAccountToken": {"expirationSeconds": 3607, "path": "token"}},
         {"configMap": {"name": "kube-root-ca.crt", "items": [{"key": "ca.crt", "path": "ca.crt"}]}},
+        {
+            "downwardAPI": {
+                "items": [{"path": "namespace", "fieldRef": {"apiVersion": "v1", "fieldPath": "metadata.namespace"}}]
+            }
+        },
     ]
     spec.setdefault("volumes", []).append({"name": volume, "projected": {"sources": sources, "defaultMode": 0o644}})
     mount = {"name": volume, "readOnly": True, "mountPath": "/var/run/secrets/kubernetes.io/serviceaccount"}
@@ -110,9 +115,21 @@ def check_create(store: Store, resource: Resource, found: Object) -> None:
         quota.check(store, resource, found)
 
 
+def _check_growth(store: Store, old: Object, found: Object) -> None:
+    """Only classes that say so let their claims grow (plugin PersistentVolumeClaimResize)."""
+    if old["spec"]["resources"] == found["spec"]["resources"]:
+        return
+    name = found["spec"].get("storageClassName")
+    kind = store.find(STORAGE_CLASSES, "", name) if name else None
+    if not (kind and kind.get("allowVolumeExpansion")):
+        why = "only dynamically provisioned pvc can be resized and the storageclass that provisions the pvc must support resize"
+        raise status.forbidden(CLAIMS, found["metadata"]["name"], why)
+
+
 def check_update(store: Store, resource: Resource, old: Object, found: Object) -> None:
     """The same for a change."""
     if resource == CLAIMS:
+        _check_growth(store, old, found)
         limits.check_claim(store, found)
     if resource in (CLAIMS, BY_PLURAL["", "services"]):
         quota.check(store, resource, found, old)

@@ -1,9 +1,10 @@
 """Server-side apply: the applied configuration, who owns what, conflicts. (Kubernetes docs, "Server-Side Apply".)"""
 
+import json
 from typing import Any
 
 from . import status
-from .ownership import Path, leaves, read_entries, write_entries
+from .ownership import ATOMIC, Path, leaves, read_entries, write_entries
 from .patch import list_keys
 from .resources import Object, Resource, copied
 
@@ -20,7 +21,7 @@ def applied(resource: Resource, old: Object | None, given: Object, manager: str,
         if key != mine and clash:
             conflicts[key] = clash
     if conflicts and not force:
-        raise _conflict(conflicts, entries, old or {})
+        raise _conflict(conflicts, old or {})
     result = combined(copied(old), given) if old else copied(given)
     others = set().union(*(paths for key, paths in entries.items() if key != mine)) if entries else set()
     for path in sorted(entries.get(mine, set()) - set(wanted), key=len, reverse=True):
@@ -38,8 +39,6 @@ def applied(resource: Resource, old: Object | None, given: Object, manager: str,
 
 def combined(target: Any, given: Any, field: str = "") -> Any:
     """`given` merged over `target`: maps by key, keyed lists by item, the rest as one value. Nulls are values left out."""
-    from .ownership import ATOMIC
-
     if isinstance(given, dict) and isinstance(target, dict) and field not in ATOMIC:
         result = dict(target)
         for key, value in given.items():
@@ -62,8 +61,6 @@ def combined(target: Any, given: Any, field: str = "") -> Any:
 
 def _drop(root: Any, path: Path) -> None:
     """Remove what a manager no longer wants and nobody else owns; empty parents stay, as the server leaves them."""
-    import json
-
     at = root
     for number, step in enumerate(path):
         last = number == len(path) - 1 or (number == len(path) - 2 and path[-1] == ".")
@@ -93,25 +90,22 @@ def _drop(root: Any, path: Path) -> None:
             at = at[found[0]]
 
 
-def _conflict(conflicts: dict[tuple[str, str, str], list[Path]], entries: Any, old: Object) -> status.Refusal:
-    times = {each["manager"]: each.get("time", "") for each in old["metadata"].get("managedFields") or ()}
+def _conflict(conflicts: dict[tuple[str, str, str], list[Path]], old: Object) -> status.Refusal:
     causes, parts = [], []
     for key, paths in sorted(conflicts.items()):
-        said = f'conflict with "{key[0]}"'
-        if key[2]:
-            said += f' with subresource "{key[2]}"'
-        if key[1] == "Update":
-            said += f" using {old['apiVersion']}" + (f" at {times[key[0]]}" if times.get(key[0]) else "")
+        said = f'"{key[0]}"' + (f' with subresource "{key[2]}"' if key[2] else "")
+        said += f" using {old['apiVersion']}" if key[1] == "Update" else ""
         names = sorted("".join(_dotted(step) for step in path) for path in paths)
-        causes += [{"reason": "FieldManagerConflict", "message": said, "field": name} for name in names]
-        parts.append(
-            f"{said}: {names[0]}" if len(names) == 1 else f"{said}:\n" + "\n".join(f"- {name}" for name in names)
-        )
-    count = len(causes)
-    message = f"Apply failed with {count} conflict{'s' if count > 1 else ''}: " + (
-        parts[0] if len(parts) == 1 else "conflicts with " + ", ".join(parts)
-    )
-    return status.Refusal(409, "Conflict", message, {"causes": causes})
+        causes += [
+            {"reason": "FieldManagerConflict", "message": f"conflict with {said}", "field": name} for name in names
+        ]
+        parts.append((said, names))
+    if len(causes) == 1:
+        text = f"1 conflict: conflict with {parts[0][0]}: {parts[0][1][0]}"
+    else:
+        listed = ["\n".join([f"conflicts with {said}:", *(f"- {name}" for name in names)]) for said, names in parts]
+        text = f"{len(causes)} conflicts: " + "\n".join(listed)
+    return status.Refusal(409, "Conflict", f"Apply failed with {text}", {"causes": causes})
 
 
 def _dotted(step: str) -> str:

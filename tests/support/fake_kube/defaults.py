@@ -1,5 +1,7 @@
 """Fields that the API server fills in (k8s.io/kubernetes/pkg/apis/*/v1/defaults.go), as far as anybody here reads them."""
 
+import base64
+import secrets
 from typing import Any
 
 from .resources import Object, Resource
@@ -29,7 +31,7 @@ def set_defaults(resource: Resource, found: Object) -> None:
         "pods": _pod,
         "services": _service,
         "persistentvolumeclaims": _claim,
-        "secrets": lambda each: each.setdefault("type", "Opaque"),
+        "secrets": _secret,
         "namespaces": _namespace,
         "networkpolicies": _network_policy,
         "rolebindings": _binding,
@@ -96,9 +98,22 @@ def _service(found: Object) -> None:
     spec = found.setdefault("spec", {})
     spec.setdefault("type", "ClusterIP")
     spec.setdefault("sessionAffinity", "None")
+    spec.setdefault("internalTrafficPolicy", "Cluster")
+    if spec["type"] != "ExternalName":
+        if not spec.get("clusterIP"):
+            spec["clusterIP"] = f"10.96.{secrets.randbelow(255)}.{1 + secrets.randbelow(254)}"
+        spec.setdefault("clusterIPs", [spec["clusterIP"]])
+        spec.setdefault("ipFamilies", ["IPv4"])
+        spec.setdefault("ipFamilyPolicy", "SingleStack")
     for port in spec.get("ports") or ():
         port.setdefault("protocol", "TCP")
         port.setdefault("targetPort", port.get("port"))
+
+
+def _secret(found: Object) -> None:
+    found.setdefault("type", "Opaque")
+    for key, text in (found.pop("stringData", None) or {}).items():
+        found["data"] = {**(found.get("data") or {}), key: base64.b64encode(text.encode()).decode()}
 
 
 def _claim(found: Object) -> None:

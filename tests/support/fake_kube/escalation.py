@@ -4,7 +4,7 @@ A service that writes Roles for others must hold those rights itself, or the ver
 """
 
 from . import status
-from .rbac import MASTERS, Attributes, Authorizer, Right, Subject, allows, rights
+from .rbac import MASTERS, URL, Attributes, Authorizer, Right, Subject, allows, rights
 from .resources import CLUSTER_ROLES, ROLES, Object, Resource
 from .store import Store
 
@@ -26,7 +26,7 @@ def check(store: Store, resource: Resource, found: Object, user: str, groups: tu
         kind = CLUSTER_ROLES if reference["kind"] == "ClusterRole" else ROLES
         role = store.find(kind, namespace if kind == ROLES else "", reference["name"])
         if role is None:
-            raise status.not_found(kind, reference["name"])
+            raise status.not_found(resource, reference["name"])
         verb, wanted, target = "bind", role.get("rules") or (), (kind.plural, reference["name"])
     asked = Attributes(verb, resource.group, target[0], "", namespace, target[1])
     if authorizer.allowed(who, asked):
@@ -34,6 +34,7 @@ def check(store: Store, resource: Resource, found: Object, user: str, groups: tu
     held = [rule for _, rule in authorizer.rules(who, namespace)]
     missing = sorted({each for rule in wanted for each in rights("", [rule]) if not _held(each, rule, held)})
     if missing:
+        missing.sort(key=lambda each: (each.resource.startswith(URL), each))
         text = "\n".join(_worded(each) for each in missing)
         listed = " ".join(f'"{group}"' for group in who.all_groups)
         why = f'user "{user}" (groups=[{listed}]) is attempting to grant RBAC permissions not currently held:\n{text}'
@@ -41,8 +42,8 @@ def check(store: Store, resource: Resource, found: Object, user: str, groups: tu
 
 
 def _held(right: Right, rule: Object, held: list[Object]) -> bool:
-    if right.resource.startswith("/"):
-        return any(allows(each, Attributes(right.verb, path=right.resource)) for each in held)
+    if right.resource.startswith(URL):
+        return any(allows(each, Attributes(right.verb, path=right.resource.removeprefix(URL))) for each in held)
     resource, _, subresource = right.resource.partition("/")
     names = rule.get("resourceNames") or [""]
     return all(
@@ -52,4 +53,6 @@ def _held(right: Right, rule: Object, held: list[Object]) -> bool:
 
 
 def _worded(right: Right) -> str:
+    if right.resource.startswith(URL):
+        return f'{{NonResourceURLs:["{right.resource.removeprefix(URL)}"], Verbs:["{right.verb}"]}}'
     return f'{{APIGroups:["{right.group}"], Resources:["{right.resource}"], Verbs:["{right.verb}"]}}'

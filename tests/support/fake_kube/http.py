@@ -91,9 +91,11 @@ class Endpoint:
             self.authorizer.check(who, Attributes(request.method.lower(), path=request.path))
             found = discovery.answer(self.store, request.path)
             if found is None:
-                raise status.no_such_path()
+                return web.Response(text="404 page not found\n", status=404)
             return web.Response(text=found) if isinstance(found, str) else _json(found)
         self.authorizer.check(who, _attributes(asked), asked.resource)
+        if not asked.resource.kind:
+            raise status.no_such_path()
         if asked.verb == "watch":
             self.calls.add(dataclasses.replace(call, status=200))
             return await self.watches.serve(request, asked, self._predicate(asked, query))
@@ -133,11 +135,7 @@ class Endpoint:
         with self.store.lock:
             version = self.store.version
             if int(query.get("resourceVersion") or 0) > version:
-                raise status.Refusal(
-                    504,
-                    "Timeout",
-                    f"Timeout: Too large resource version: {query['resourceVersion']}, current: {version}",
-                )
+                raise status.too_new(int(query["resourceVersion"]), version)
             found = self.store.all(asked.resource, asked.namespace or None)
         if old and (old.always or query.get("resourceVersion") == "0"):
             found = [
@@ -148,7 +146,7 @@ class Endpoint:
         metadata: Object = {"resourceVersion": str(version)}
         if query.get("limit") or query.get("continue"):
             found, metadata = self._page(asked, found, query, version)
-        items = [{key: value for key, value in each.items() if key not in ("apiVersion", "kind")} for each in found]
+        items = [_bare(each) for each in found]
         return _json(
             {
                 "kind": f"{asked.resource.kind}List",
@@ -202,8 +200,7 @@ class Endpoint:
                 "application/json-patch+json": patch.json_patched,
             }
             if kind not in patches:
-                message = f"the body of the request was in an unknown format - accepted media types include: {', '.join(patches)}"
-                raise status.Refusal(415, "UnsupportedMediaType", message)
+                raise status.Refusal(415, "UnsupportedMediaType", "415: Unsupported Media Type", {})
             new = patches[kind](old, body)
             given = body.get("metadata") or {} if isinstance(body, dict) else {}
             if "resourceVersion" not in given:
@@ -212,15 +209,24 @@ class Endpoint:
 
     def _apply(self, request: web.Request, asked: Asked, body: Object, how: Writing, who: Subject) -> web.Response:
         if not request.query.get("fieldManager"):
+            cause = {
+                "reason": "FieldValueRequired",
+                "message": "Required value: is required for apply patch",
+                "field": "fieldManager",
+            }
             why = 'PatchOptions.meta.k8s.io "" is invalid: fieldManager: Required value: is required for apply patch'
-            raise status.Refusal(422, "Invalid", why)
+            details = {"group": "meta.k8s.io", "kind": "PatchOptions", "causes": [cause]}
+            raise status.Refusal(422, "Invalid", why, details)
         if body.get("apiVersion") != asked.resource.api_version or body.get("kind") != asked.resource.kind:
-            raise status.bad_request("apiVersion and kind must be set, and as the path says")
-        if (body.get("metadata") or {}).get("managedFields"):
+            group, _, version = body.get("apiVersion", "").rpartition("/")
+            raise status.bad_request(f"invalid object type: {group}/{version}, Kind={body.get('kind', '')}")
+        if not (body.get("metadata") or {}).get("name"):
+            why = f"the name of the object ({asked.name} based on URL) was undeterminable: name must be provided"
+            raise status.bad_request(why)
+        if body["metadata"].get("managedFields"):
             raise status.bad_request("metadata.managedFields must be nil")
         old = self.store.find(asked.resource, asked.namespace, asked.name)
-        given_metadata = body.setdefault("metadata", {})
-        given_metadata.setdefault("name", asked.name)
+        given_metadata = body["metadata"]
         version = given_metadata.pop("resourceVersion", None)
         uid = given_metadata.get("uid")
         if old is None:
@@ -256,7 +262,14 @@ class Endpoint:
                 )
         kind = f"{asked.resource.kind}List"
         metadata = {"resourceVersion": str(self.store.version)}
-        return _json({"kind": kind, "apiVersion": asked.resource.api_version, "metadata": metadata, "items": found})
+        return _json(
+            {
+                "kind": kind,
+                "apiVersion": asked.resource.api_version,
+                "metadata": metadata,
+                "items": [_bare(each) for each in found],
+            }
+        )
 
 
 class _Faulty(status.Refusal):
@@ -285,3 +298,8 @@ def _json(found: Object, code: int = 200) -> web.Response:
     return web.Response(
         body=json.dumps(found, separators=(",", ":")).encode(), status=code, content_type="application/json"
     )
+
+
+def _bare(found: Object) -> Object:
+    """As an item of a list: without type, as built-in kinds are."""
+    return {key: value for key, value in found.items() if key not in ("apiVersion", "kind")}

@@ -17,9 +17,11 @@ def _items(store: Store, namespace: str, kind: str) -> list[Object]:
 def fill_in(store: Store, pod: Object) -> None:
     """Container defaults, in place."""
     spec = pod.get("spec") or {}
+    filled: list[str] = []
     for item in _items(store, pod["metadata"]["namespace"], "Container"):
         for each in [*(spec.get("containers") or ()), *(spec.get("initContainers") or ())]:
             resources = each.setdefault("resources", {})
+            before = {side: set(resources.get(side) or {}) for side in ("requests", "limits")}
             limits, requests = dict(resources.get("limits") or {}), dict(resources.get("requests") or {})
             for name, value in (item.get("defaultRequest") or item.get("default") or {}).items():
                 if name not in requests:
@@ -30,6 +32,15 @@ def fill_in(store: Store, pod: Object) -> None:
                 resources["limits"] = limits
             if requests:
                 resources["requests"] = requests
+            for side, had in before.items():
+                if more := sorted(set(resources.get(side) or {}) - had):
+                    filled.append(f"{', '.join(more)} {side[:-1]} for container {each['name']}")
+    if filled:
+        said = f"LimitRanger plugin set: {'; '.join(filled)}"
+        pod["metadata"]["annotations"] = {
+            **(pod["metadata"].get("annotations") or {}),
+            "kubernetes.io/limit-ranger": said,
+        }
 
 
 def check(store: Store, pod: Object) -> None:

@@ -49,7 +49,7 @@ def leaves(value: Any, field: str = "", at: Path = ()) -> dict[Path, Any]:
 def tracked(found: Object, old: Object | None, manager: str, subresource: str = "") -> None:
     """Note in `managedFields` that `manager` wrote what differs from `old`."""
     before = leaves(old) if old else {}
-    after = leaves(found)
+    after = {path: value for path, value in leaves(found).items() if _counts(path, subresource)}
     changed = {path for path, value in after.items() if path not in before or before[path] != value}
     entries = read_entries(old or {})
     mine = (manager, "Update", subresource)
@@ -61,6 +61,11 @@ def tracked(found: Object, old: Object | None, manager: str, subresource: str = 
     if changed:
         result[mine] = result.get(mine, set()) | changed
     write_entries(found, result, {mine} if changed else set(), old)
+
+
+def _counts(path: Path, subresource: str) -> bool:
+    """Status belongs to whoever writes the status; what the server put into a new namespace belongs to nobody."""
+    return (path[0] != "f:status" or subresource == "status") and path[:2] != ("f:spec", "f:finalizers")
 
 
 def read_entries(found: Object) -> dict[tuple[str, str, str], set[Path]]:

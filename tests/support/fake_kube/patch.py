@@ -104,8 +104,8 @@ def json_patched(target: Object, operations: list[Object]) -> Object:
         try:
             _operate(result, each)
         except (KeyError, IndexError, ValueError, TypeError) as e:
-            text = f"the server rejected our request due to an error in our request: {each}: {e}"
-            raise status.Refusal(422, "Invalid", text) from e
+            text = "the server rejected our request due to an error in our request"
+            raise status.Refusal(422, "Invalid", text, {}) from e
     patched: Object = result[""]
     return patched
 

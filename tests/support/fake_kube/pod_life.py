@@ -198,7 +198,6 @@ class PodLife:
         self._stopping = True
         running.cancel()
         await asyncio.wait({running})
-        grace = self.pod["metadata"].get("deletionGracePeriodSeconds", 0)
         loop = asyncio.get_running_loop()
         began = loop.time()
 
@@ -214,7 +213,6 @@ class PodLife:
                 await self._stop(each, left)
         await self._write()
         await self.online.wait()
-        del grace
         metadata = self.pod["metadata"]
         try:
             self.writer.delete(PODS, metadata["namespace"], metadata["name"], Deleting(uid=metadata["uid"], grace_s=0))
@@ -286,16 +284,17 @@ class PodLife:
         )
         conditions = now["status"].get("conditions")
         initialized = all(self._entry(each)["started"] or self._ended(each) for each in self._init())
-        for kind, holds in (
-            ("PodReadyToStartContainers", True),
-            ("Initialized", initialized),
-            ("ContainersReady", ready),
-            ("Ready", ready),
+        phase = self._phase(started)
+        over = {"Succeeded": "PodCompleted", "Failed": "PodFailed"}.get(phase, "")
+        for kind, holds, why in (
+            ("PodReadyToStartContainers", not over, ""),
+            ("Initialized", initialized, over or "ContainersNotInitialized"),
+            ("ContainersReady", ready and not over, over or "ContainersNotReady"),
+            ("Ready", ready and not over, over or "ContainersNotReady"),
         ):
-            why = "" if holds else ("ContainersNotInitialized" if kind == "Initialized" else "ContainersNotReady")
-            conditions = with_condition(conditions, kind, holds, why)
+            conditions = with_condition(conditions, kind, holds, "" if holds and not over else why)
         change: Object = {
-            "phase": self._phase(started),
+            "phase": phase,
             "conditions": conditions,
             "hostIP": "127.0.0.1",
             "hostIPs": [{"ip": "127.0.0.1"}],

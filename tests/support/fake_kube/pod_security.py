@@ -42,12 +42,12 @@ def check(store: Store, pod: Object) -> None:
 
 
 def violations(spec: Object, level: str) -> Iterator[str]:
-    """What breaks that level, in the words and the order of the admission plugin (checks by id)."""
+    """What breaks that level, in the words and the order of the admission plugin: baseline checks that are not overridden come first."""
+    both = [_host_namespaces, _host_ports, _privileged, _sysctls]
     rules: list[Callable[[Object], str]] = [_capabilities_baseline, _host_namespaces, _host_path, _host_ports, _privileged,
-                                            _sysctls]  # fmt: skip
+                                            _seccomp_baseline, _sysctls]  # fmt: skip
     if level == "restricted":
-        rules = [_escalation, _capabilities, _host_namespaces, _host_path, _host_ports, _privileged, _volumes,
-                 _non_root, _root_user, _seccomp, _sysctls]  # fmt: skip
+        rules = [*both, _escalation, _capabilities, _volumes, _non_root, _root_user, _seccomp]
     for rule in rules:
         if said := rule(spec):
             yield said
@@ -185,6 +185,11 @@ def _seccomp(spec: Object) -> str:
     silent = [name for name, kind in types.items() if not kind] if whole not in fine else []
     said = 'must set securityContext.seccompProfile.type to "RuntimeDefault" or "Localhost"'
     return f"seccompProfile (pod or {_named(silent)} {said})" if silent else ""
+
+
+def _seccomp_baseline(spec: Object) -> str:
+    said = _seccomp(spec)
+    return said if "must not set" in said else ""
 
 
 def _sysctls(spec: Object) -> str:

@@ -9,6 +9,8 @@ from .resources import CLUSTER_ROLE_BINDINGS, CLUSTER_ROLES, ROLE_BINDINGS, ROLE
 from .store import Store
 
 MASTERS = "system:masters"
+URL = "url:"
+"""Begins the resource of a right on something that is not a resource."""
 
 
 @dataclass(frozen=True)
@@ -106,7 +108,7 @@ class Authorizer:
         """Whether a rule allows it; the first that does is written down as used."""
         for role, rule in self.rules(who, asked.namespace):
             if allows(rule, asked):
-                right = Right(role, asked.group, asked.full_resource or asked.path, asked.verb)
+                right = Right(role, asked.group, URL + asked.path if asked.path else asked.full_resource, asked.verb)
                 with self._lock:
                     self.used[right] = self.used.get(right, 0) + 1
                 return True
@@ -143,7 +145,7 @@ def rights(role: str, rules: Iterable[Object]) -> Iterator[Right]:
     for rule in rules:
         for verb in rule.get("verbs") or ():
             for path in rule.get("nonResourceURLs") or ():
-                yield Right(role, "", path, verb)
+                yield Right(role, "", URL + path, verb)
             for group in rule.get("apiGroups") or ():
                 for resource in rule.get("resources") or ():
                     yield Right(role, group, resource, verb)

@@ -41,10 +41,12 @@ def parsed(store: Store, method: str, path: str, query: dict[str, str]) -> Asked
     if parts[0] == "namespaces" and len(parts) > 2 and parts[2] not in NAMESPACES.subresources:
         namespace, parts = parts[1], parts[2:]
     resource = store.by_plural.get((group, parts[0]))
+    if group and not any(each.group == group for each in store.resources):
+        return None
     if resource is None or resource.version != version or (namespace and not resource.namespaced):
-        raise status.no_such_path()
+        resource = Resource(group, version, parts[0], "")  # authorization comes before "no such resource"
     name, subresource = (parts[1:2] or [""])[0], "/".join(parts[2:])
-    if len(parts) > 3 or (subresource and subresource not in _subresources(resource)):
+    if len(parts) > 3 or (resource.kind and subresource and subresource not in _subresources(resource)):
         raise status.no_such_path()
     verb = _VERBS.get(method, "")
     if not verb or (verb in ("update", "patch") and not name) or (verb == "create" and name and not subresource):
@@ -55,7 +57,7 @@ def parsed(store: Store, method: str, path: str, query: dict[str, str]) -> Asked
         verb = "watch"
     if verb in ("list", "watch") and not name:
         name = selectors.name_of(query.get("fieldSelector", ""))
-    if resource.namespaced and not namespace and verb not in ("list", "watch"):
+    if resource.kind and resource.namespaced and not namespace and verb not in ("list", "watch"):
         raise status.method_not_allowed()
     return Asked(verb, resource, namespace, name, subresource)
 

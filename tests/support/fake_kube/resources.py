@@ -75,7 +75,7 @@ RESOURCES: tuple[Resource, ...] = tuple(
         ("namespaces", "Namespace", "csl"),
         ("persistentvolumeclaims", "PersistentVolumeClaim", "sd"),
         ("persistentvolumes", "PersistentVolume", "csd"),
-        ("services", "Service", "sd5"),
+        ("services", "Service", "sdl"),
         ("endpoints", "Endpoints", ""),
         ("serviceaccounts", "ServiceAccount", "d"),
         ("resourcequotas", "ResourceQuota", "sd"),

@@ -22,7 +22,13 @@ def choose(pod: Object, nodes: Sequence[Object], pods: Sequence[Object]) -> tupl
     if fitting:
         return min(fitting)[2], ""
     listed = ", ".join(f"{count} {why}" for why, count in sorted(reasons.items()))
-    said = f"0/{len(nodes)} nodes are available: {listed}." if nodes else "no nodes available to schedule pods"
+    said = "no nodes available to schedule pods"
+    if nodes:
+        helpless = f"{len(nodes)} Preemption is not helpful for scheduling"
+        if any("Insufficient" in why for why in reasons):
+            helpless = f"{len(nodes)} No preemption victims found for incoming pod"
+        said = f"0/{len(nodes)} nodes are available: {listed}. no new claims to deallocate, "
+        said += f"preemption: 0/{len(nodes)} nodes are available: {helpless}."
     return "", said
 
 

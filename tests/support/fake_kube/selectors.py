@@ -38,7 +38,7 @@ def _label_term(term: str) -> Callable[[dict[str, str]], bool]:
     if match := _EXISTS.match(term):
         key = match[2]
         return (lambda l: key not in l) if match[1] else (lambda l: key in l)
-    raise bad_request(f'unable to parse requirement: "{term}"')
+    raise bad_request(f"unable to parse requirement: found '{term}'")
 
 
 _FIELDS: dict[str, set[str]] = {

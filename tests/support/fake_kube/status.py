@@ -11,7 +11,7 @@ class Refusal(Exception):
 
     def __init__(self, code: int, reason: str, message: str, details: dict[str, Any] | None = None) -> None:
         super().__init__(message)
-        self.code, self.reason, self.message, self.details = code, reason, message, details or {}
+        self.code, self.reason, self.message, self.details = code, reason, message, details
 
     def status(self) -> Object:
         """The Status object on the wire."""
@@ -21,8 +21,8 @@ class Refusal(Exception):
             "metadata": {},
             "status": "Failure",
             "message": self.message,
-            "reason": self.reason,
-            **({"details": self.details} if self.details else {}),
+            **({"reason": self.reason} if self.reason else {}),
+            **({} if self.details is None else {"details": self.details}),
             "code": self.code,
         }
 
@@ -56,13 +56,10 @@ def conflict(resource: Resource, name: str, why: str = STALE) -> Refusal:
     return Refusal(409, "Conflict", message, _details(resource, name))
 
 
-def uid_conflict(resource: Resource, name: str, wanted: str, found: str) -> Refusal:
-    """409: somebody else's object of the same name."""
-    why = f"the UID in the precondition ({wanted}) does not match the UID in record ({found})."
+def precondition_failed(resource: Resource, name: str, why: str) -> Refusal:
+    """409: somebody else's object of the same name, or another version than the caller saw. Names the kind, not the plural."""
     kind = f"{resource.kind}.{resource.group}" if resource.group else resource.kind
-    message = (
-        f'Operation cannot be fulfilled on {kind} "{name}": {why} The object might have been deleted and then recreated'
-    )
+    message = f'Operation cannot be fulfilled on {kind} "{name}": {why}'
     return Refusal(409, "Conflict", message, {**_details(resource, name), "kind": resource.kind})
 
 
@@ -91,6 +88,13 @@ def method_not_allowed() -> Refusal:
 def gone(version: int, oldest: int) -> Refusal:
     """410: the history does not reach back that far."""
     return Refusal(410, "Expired", f"too old resource version: {version} ({oldest})")
+
+
+def too_new(version: int, now: int) -> Refusal:
+    """504: a list at a version that is not there yet."""
+    cause = {"reason": "ResourceVersionTooLarge", "message": "Too large resource version"}
+    message = f"Timeout: Too large resource version: {version}, current: {now}"
+    return Refusal(504, "Timeout", message, {"causes": [cause], "retryAfterSeconds": 1})
 
 
 def too_many(resource: Resource, name: str, message: str, causes: Sequence[Object] = ()) -> Refusal:

@@ -91,12 +91,13 @@ class Store:
             self._record(Change(self.version, "MODIFIED" if before else "ADDED", resource, found, before))
         return found
 
-    def remove(self, resource: Resource, namespace: str, name: str) -> Object:
-        """Take the object away; its last state, at the version of its removal."""
+    def remove(self, resource: Resource, found: Object) -> Object:
+        """Take the object away; `found` is its last state, which is stamped with the version of its removal."""
+        namespace, name = found["metadata"].get("namespace", ""), found["metadata"]["name"]
         with self.lock:
             before = self.get(resource, namespace, name)
             self.version += 1
-            last = {**before, "metadata": {**before["metadata"], "resourceVersion": str(self.version)}}
+            last = {**found, "metadata": {**found["metadata"], "resourceVersion": str(self.version)}}
             del self._objects[resource][namespace][name]
             self._record(Change(self.version, "DELETED", resource, last, before))
         return last

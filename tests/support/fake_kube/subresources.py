@@ -62,6 +62,8 @@ def bind(writer: Writer, namespace: str, name: str, body: Object) -> Object:
     """What the scheduler does: fix the node. 409 for a pod that has one."""
     with writer.store.lock:
         pod = writer.store.get(PODS, namespace, name)
+        if (body.get("metadata") or {}).get("name", name) != name:
+            raise status.bad_request("name in URL does not match name in Binding object")
         node = (body.get("target") or {}).get("name", "")
         if pod["spec"].get("nodeName"):
             raise status.conflict(PODS, name, f'pod {name} is already assigned to node "{pod["spec"]["nodeName"]}"')
@@ -127,5 +129,5 @@ def review_access(authorizer: Authorizer, who: Subject, kind: str, body: Object)
         "apiVersion": "authorization.k8s.io/v1",
         "metadata": {},
         "spec": spec,
-        "status": {"allowed": allowed},
+        "status": {"allowed": allowed, **({"reason": "RBAC: allowed"} if allowed else {})},
     }

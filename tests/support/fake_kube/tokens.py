@@ -2,6 +2,7 @@
 
 import secrets
 import time
+import uuid
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 
@@ -11,6 +12,7 @@ from .resources import PODS, SERVICE_ACCOUNTS, Object
 from .store import Store
 
 API_AUDIENCE = "https://kubernetes.default.svc"
+_CREDENTIAL = "authentication.kubernetes.io/credential-id"
 _NODE = "authentication.kubernetes.io/node-name"
 _POD_NAME = "authentication.kubernetes.io/pod-name"
 _POD_UID = "authentication.kubernetes.io/pod-uid"
@@ -51,7 +53,7 @@ class Tokens:
         lasts_s: float = 0,
     ) -> str:
         """A new token of a service account; `pod` and `node` bind it, as a projected token is bound."""
-        extra: list[tuple[str, tuple[str, ...]]] = []
+        extra: list[tuple[str, tuple[str, ...]]] = [(_CREDENTIAL, (f"JTI={uuid.uuid4()}",))]
         if node:
             extra.append((_NODE, (node,)))
         if pod:
@@ -92,7 +94,7 @@ class Tokens:
         wanted = spec.get("audiences") or [API_AUDIENCE]
         answer: Object
         if token is None or _expired(token):
-            answer = {"user": {}, "error": "[invalid bearer token, service account token has expired or is unknown]"}
+            answer = {"user": {}, "error": "invalid bearer token"}
         elif not (shared := [each for each in wanted if each in token.audiences]):
             listed, targets = (" ".join(f'"{each}"' for each in some) for some in (token.audiences, wanted))
             answer = {
@@ -131,7 +133,7 @@ class Tokens:
             "kind": "TokenRequest",
             "apiVersion": "authentication.k8s.io/v1",
             "metadata": {"name": name, "namespace": namespace},
-            "spec": spec,
+            "spec": {"boundObjectRef": None, **spec, "audiences": spec.get("audiences") or [API_AUDIENCE]},
             "status": {"token": token, "expirationTimestamp": ends},
         }
 

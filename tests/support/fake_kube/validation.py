@@ -1,7 +1,8 @@
 """422: names, labels, and what may not change (k8s.io/kubernetes/pkg/apis/*/validation)."""
 
+import json
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
 from . import status
 from .quantity import amount
@@ -60,15 +61,17 @@ def validate_metadata(resource: Resource, found: Object) -> None:
         problems += _key_problems(key, "metadata.annotations")
     if sum(len(k) + len(str(v)) for k, v in (metadata.get("annotations") or {}).items()) > 262144:
         problems.append(("metadata.annotations", "FieldValueTooLong", "Too long: may not be more than 262144 bytes"))
-    for number, owner in enumerate(metadata.get("ownerReferences") or ()):
+    for owner in metadata.get("ownerReferences") or ():
         for key in ("apiVersion", "kind", "name", "uid"):
             if not owner.get(key):
-                field = f"metadata.ownerReferences[{number}].{key}"
-                problems.append((field, "FieldValueRequired", "Required value: must not be empty"))
+                field = f"metadata.ownerReferences.{key if key != 'apiVersion' else 'version'}"
+                problems.append((field, "FieldValueInvalid", 'Invalid value: "": must not be empty'))
     if resource == PODS:
         problems += _pod_problems(found.get("spec") or {})
     if resource == CLAIMS:
         problems += _claim_problems(found.get("spec") or {})
+    if resource.plural in ("roles", "clusterroles"):
+        problems += _rule_problems(found.get("rules") or ())
     if resource.plural == "secrets" or resource.plural == "configmaps":
         problems += _data_problems(found)
     if problems:
@@ -134,6 +137,17 @@ def _resource_problems(resources: Object, field: str) -> Iterator[Problem]:
             )
 
 
+def _rule_problems(rules: Sequence[Object]) -> Iterator[Problem]:
+    for number, rule in enumerate(rules):
+        needed = ["verbs"] if rule.get("nonResourceURLs") else ["verbs", "apiGroups", "resources"]
+        said = {"verbs": "verbs must contain at least one value", "apiGroups": "resource rules must supply at least one api group",
+                "resources": "resource rules must supply at least one resource"}  # fmt: skip
+        for key in needed:
+            if not rule.get(key):
+                yield f"rules[{number}].{key}", "FieldValueRequired", f"Required value: {said[key]}"
+                return
+
+
 def _claim_problems(spec: Object) -> Iterator[Problem]:
     if not spec.get("accessModes"):
         yield "spec.accessModes", "FieldValueRequired", "Required value: at least 1 access mode is required"
@@ -161,7 +175,7 @@ def validate_change(resource: Resource, old: Object, found: Object) -> None:
         )
         raise status.invalid(resource, name, ("spec", "FieldValueForbidden", why))
     if resource == CLAIMS and old["spec"] != found["spec"]:
-        _validate_claim_change(name, old["spec"], found["spec"])
+        _validate_claim_change(name, old["spec"], found["spec"], old.get("status", {}).get("phase") == "Bound")
     if resource.plural == "secrets" and old.get("type") != found.get("type"):
         why = f'Invalid value: "{found.get("type")}": field is immutable'
         raise status.invalid(resource, name, ("type", "FieldValueInvalid", why))
@@ -170,13 +184,8 @@ def validate_change(resource: Resource, old: Object, found: Object) -> None:
             resource, name, ("data", "FieldValueForbidden", "Forbidden: field is immutable when `immutable` is set")
         )
     if resource.plural in ("rolebindings", "clusterrolebindings") and old["roleRef"] != found["roleRef"]:
-        text = (
-            "{"
-            + ", ".join(
-                f'{k.capitalize() if k != "apiGroup" else "APIGroup"}:"{v}"' for k, v in found["roleRef"].items()
-            )
-            + "}"
-        )
+        said = {"APIGroup": "apiGroup", "Kind": "kind", "Name": "name"}
+        text = json.dumps({word: found["roleRef"].get(key) for word, key in said.items()}, separators=(",", ":"))
         why = f"Invalid value: {text}: cannot change roleRef"
         raise status.invalid(resource, name, ("roleRef", "FieldValueInvalid", why))
 
@@ -193,13 +202,13 @@ def _fixed(spec: Object) -> Object:
     return kept
 
 
-def _validate_claim_change(name: str, old: Object, found: Object) -> None:
+def _validate_claim_change(name: str, old: Object, found: Object, bound: bool) -> None:
     def rest(spec: Object) -> Object:
         return {
             k: v for k, v in spec.items() if k != "resources" and not (k == "volumeName" and not old.get("volumeName"))
         }
 
-    if rest(old) != rest(found):
+    if rest(old) != rest(found) or (not bound and old["resources"] != found["resources"]):
         why = "Forbidden: spec is immutable after creation except resources.requests and volumeAttributesClassName for bound claims"
         raise status.invalid(CLAIMS, name, ("spec", "FieldValueForbidden", why))
     was, now = (each["resources"]["requests"]["storage"] for each in (old, found))

@@ -94,7 +94,7 @@ class Watches:
             return [line for change in spaces if (line := translated(change, matches))]
         found = self.store.all(asked.resource, asked.namespace or None)
         lines = [event_line("ADDED", each) for each in found if matches(each)]
-        return lines + [self._bookmark(asked, _INITIAL_END)] if initial else lines
+        return [*lines, self._bookmark(asked, _INITIAL_END)] if initial else lines
 
     def _bookmark(self, asked: Asked, annotations: dict[str, str] | None = None) -> bytes:
         metadata = {"resourceVersion": str(self.store.version), "creationTimestamp": None}

@@ -59,7 +59,7 @@ class Writer:
         with self.store.lock:
             self._identify(resource, namespace, found)
             if metadata.get("resourceVersion"):
-                raise status.Refusal(500, "InternalError", "resourceVersion should not be set on objects to be created")
+                raise status.Refusal(500, "", "resourceVersion should not be set on objects to be created")
             if resource.status:
                 found.pop("status", None)
             if resource.generation:
@@ -73,6 +73,7 @@ class Writer:
                 raise status.already_exists(resource, metadata["name"])
             if not metadata.get("managedFields"):
                 tracked(found, None, how.manager, how.subresource)
+            _tidy(metadata)
             if how.dry_run:
                 return found
             created = self.store.put(resource, found)
@@ -106,11 +107,16 @@ class Writer:
             old = self.store.get(resource, namespace, name)
             was = old["metadata"]
             if metadata.get("uid") and metadata["uid"] != was["uid"]:
-                why = f"Precondition failed: UID in precondition: {metadata['uid']}, UID in object meta: {was['uid']}"
+                key = f"/registry/{resource.plural}/{namespace}/{name}".replace("//", "/")
+                why = (
+                    f"StorageError: invalid object, Code: 4, Key: {key}, ResourceVersion: 0, AdditionalErrorMsg: Precondition "
+                    f"failed: UID in precondition: {metadata['uid']}, UID in object meta: {was['uid']}"
+                )
                 raise status.conflict(resource, name, why)
             if metadata.get("resourceVersion") and metadata["resourceVersion"] != was["resourceVersion"]:
                 raise status.conflict(resource, name)
             found = self._prepared(resource, old, found, how)
+            _tidy(found["metadata"])
             if "managedFields" not in metadata or metadata["managedFields"] == was.get("managedFields"):
                 tracked(found, old, how.manager, how.subresource)
             if _same(old, found):
@@ -168,13 +174,17 @@ class Writer:
             old = self.store.get(resource, namespace, name)
             metadata = old["metadata"]
             if how.uid and how.uid != metadata["uid"]:
-                raise status.uid_conflict(resource, name, how.uid, metadata["uid"])
+                why = (
+                    f"the UID in the precondition ({how.uid}) does not match the UID in record ({metadata['uid']}). "
+                    "The object might have been deleted and then recreated"
+                )
+                raise status.precondition_failed(resource, name, why)
             if how.version and how.version != metadata["resourceVersion"]:
                 why = (
                     f"the ResourceVersion in the precondition ({how.version}) does not match the ResourceVersion in record "
                     f"({metadata['resourceVersion']}). The object might have been modified"
                 )
-                raise status.conflict(resource, name, why)
+                raise status.precondition_failed(resource, name, why)
             found = copied(old)
             grace = self._grace(resource, old, how)
             finalizers = list(metadata.get("finalizers") or [])
@@ -185,7 +195,7 @@ class Writer:
             if how.dry_run:
                 return old, not (grace or held)
             if not grace and not held:
-                return self._remove(resource, old), True
+                return self._remove(resource, self._last(resource, old)), True
             if self._same_deletion(metadata, grace, finalizers):
                 return old, False
             ends = datetime.now(UTC) + timedelta(seconds=grace)
@@ -199,6 +209,16 @@ class Writer:
             stored = self.store.put(resource, found)
             collection.after_change(self, resource, stored)
             return stored, self.store.find(resource, namespace, name) is None
+
+    @staticmethod
+    def _last(resource: Resource, old: Object) -> Object:
+        """What a pod looks like when it goes: deleted, with no grace left. Other kinds go as they are."""
+        if resource != PODS:
+            return old
+        metadata = dict(old["metadata"])
+        if "deletionTimestamp" not in metadata:
+            metadata |= {"deletionTimestamp": stamp(), "generation": metadata.get("generation", 1) + 1}
+        return {**old, "metadata": {**metadata, "deletionGracePeriodSeconds": 0}}
 
     @staticmethod
     def _grace(resource: Resource, old: Object, how: Deleting) -> int:
@@ -218,8 +238,8 @@ class Writer:
         return grace >= metadata.get("deletionGracePeriodSeconds", 0)
 
     def _remove(self, resource: Resource, old: Object) -> Object:
-        metadata = old["metadata"]
-        last = self.store.remove(resource, metadata.get("namespace", ""), metadata["name"])
+        old["metadata"]
+        last = self.store.remove(resource, old)
         collection.after_removal(self, resource, last)
         return last
 
@@ -229,6 +249,13 @@ class Writer:
             old = self.store.get(resource, namespace, name)
             now = {**old, "metadata": dict(old["metadata"]), "status": {**old.get("status", {}), **change}}
             return old if now["status"] == old.get("status") else self._store(resource, now)
+
+
+def _tidy(metadata: Object) -> None:
+    """Empty maps and lists of metadata are not kept."""
+    for key in ("labels", "annotations", "finalizers", "ownerReferences"):
+        if key in metadata and not metadata[key]:
+            del metadata[key]
 
 
 def _same(old: Object, found: Object) -> bool:
