@@ -89,7 +89,7 @@ NOTEBOOK = {
         {"name": "home", "mountPath": "/home/jovyan"},
         {"name": "tmp", "mountPath": "/tmp"},
         {"name": "shm", "mountPath": "/dev/shm"},
-        {"name": "hold", "mountPath": "/run/hubernate"},
+        {"name": "hold", "mountPath": "/run/hubernate", "readOnly": True},
     ],
     "lifecycle": {
         "preStop": {"exec": {"command": ["/bin/sh", "-c", "until [ -e /run/hubernate/released ]; do sleep 0.2; done"]}}

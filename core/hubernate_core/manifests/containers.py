@@ -56,7 +56,8 @@ def make_notebook(image: str, profile: Profile, env: Mapping[str, str], *, ca_bu
         {"name": HOME_VOLUME, "mountPath": HOME},
         {"name": TMP_VOLUME, "mountPath": "/tmp"},
         {"name": SHM_VOLUME, "mountPath": "/dev/shm"},
-        {"name": HOLD_VOLUME, "mountPath": HOLD},
+        # The agent writes from the node's side; nothing the user runs can end the hold.
+        {"name": HOLD_VOLUME, "mountPath": HOLD, "readOnly": True},
     ]
     if ca_bundle:
         mounts.append({"name": CA_VOLUME, "mountPath": CA_BUNDLE.rpartition("/")[0], "readOnly": True})
