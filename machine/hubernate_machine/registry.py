@@ -68,6 +68,54 @@ def manifest_digest(address: str, repository: str, tag: str) -> str | None:
     return answer.headers.get("Docker-Content-Digest") if answer.status_code == httpx.codes.OK else None
 
 
+def repositories(address: str) -> list[str]:
+    """Every repository (distribution-spec, ``_catalog``).
+
+    Raises:
+        Unavailable: the registry does not answer as one.
+    """
+    found: list[str] = []
+    url = "_catalog?n=500"
+    while url:
+        answer = _ask(address, url)
+        found += answer.json().get("repositories") or []
+        url = answer.links.get("next", {}).get("url", "").partition("/v2/")[2]
+    return found
+
+
+def tags_of(address: str, repository: str) -> list[str]:
+    """A repository's tags; none when every manifest of it is deleted. Raises as `repositories`."""
+    answer = _ask(address, f"{repository}/tags/list", missing=True)
+    return list(answer.json().get("tags") or []) if answer.status_code == httpx.codes.OK else []
+
+
+def image_labels(address: str, repository: str, tag: str) -> dict[str, str]:
+    """The labels of an image's configuration; none when it was deleted meanwhile. Raises as `repositories`."""
+    manifest = _ask(address, f"{repository}/manifests/{tag}", missing=True)
+    if manifest.status_code != httpx.codes.OK:
+        return {}
+    config = _ask(address, f"{repository}/blobs/{manifest.json()['config']['digest']}", missing=True)
+    found = config.json().get("config", {}).get("Labels") if config.status_code == httpx.codes.OK else None
+    return dict(found or {})
+
+
+def _ask(address: str, path: str, *, missing: bool = False) -> httpx.Response:
+    """`missing`: whether 404 is an answer."""
+    try:
+        answer = httpx.get(
+            f"http://{address}/v2/{path}",
+            headers={"Accept": ACCEPT},
+            timeout=10,
+            trust_env=False,
+            follow_redirects=True,
+        )
+    except httpx.HTTPError as problem:
+        raise Unavailable(f"The registry at {address} does not answer: {problem}. Nothing was lost.") from problem
+    if answer.status_code != httpx.codes.OK and not (missing and answer.status_code == httpx.codes.NOT_FOUND):
+        raise Unavailable(f"The registry at {address} answered {answer.status_code} to {path}. Nothing was lost.")
+    return answer
+
+
 def answers(address: str) -> bool:
     """Whether a registry listens at `address`."""
     try:

@@ -21,6 +21,7 @@ from .console import out, task
 from .images.build import ensure_images
 from .images.catalogue import publish
 from .images.recipe import ROOT_TAG
+from .images.tidy import remove_unused
 from .layout import NODE, Layout, ensure_secrets, read_platform, write_json
 from .settings import Settings, project_root
 
@@ -54,6 +55,9 @@ def up(settings: Settings) -> Platform:
     start_programs(platform, layout, project, client, tags)
     start_agent(platform, layout, client)
     wait_for_answers(platform, layout)
+    tidied = remove_unused(client, layout, platform.instance, platform.registry, tags)
+    if tidied:
+        out.print(f"  images: {tidied}", style="dim", markup=False, soft_wrap=True)
     announce(platform, layout, seconds=time.monotonic() - started)
     return platform
 
