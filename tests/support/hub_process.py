@@ -78,6 +78,10 @@ class HubProcess:
         (self.state / name).write_text(text)
         (self.state / name).chmod(0o600)
 
+    def use_oauth(self, options: dict[str, object]) -> None:
+        """Have people log in by an identity provider from the next start of the hub."""
+        self._private("oauth.json", json.dumps(options))
+
     def start_proxy(self, command: list[str]) -> None:
         """Start the proxy; it outlives restarts of the hub."""
         arguments = ["--ip", "127.0.0.1", "--port", str(self.ports["public"])]

@@ -1,0 +1,159 @@
+"""Login by an identity provider: a real hub, a small real provider, groups that become tenants; mistakes are named."""
+
+import json
+import os
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import httpx
+import pytest
+
+from hubernate_core.errors import Broken, InvalidInput
+from hubernate_spawner.oauth_file import read_oauth
+from support.fake_service import Installed
+from support.hub_process import CONFIG, HubProcess, proxy_command, wait_for
+from support.identity_provider import CLIENT_SECRET, IdentityProvider
+
+PEOPLE = {"Ada": ["research", "staff"], "bob": [], "eve": ["guests"]}
+
+
+@pytest.fixture(scope="session")
+def proxy(tmp_path_factory: pytest.TempPathFactory) -> list[str]:
+    return proxy_command(tmp_path_factory.mktemp("proxy"))
+
+
+@pytest.fixture
+def provider() -> Iterator[IdentityProvider]:
+    with IdentityProvider(PEOPLE) as made:
+        yield made
+
+
+@pytest.fixture
+def hub(installed: Installed, tmp_path: Path, proxy: list[str], provider: IdentityProvider) -> Iterator[HubProcess]:
+    (tmp_path / "state").mkdir()
+    process = HubProcess(tmp_path / "state", installed)
+    process.use_oauth(provider.options(allow_all=False, allowed_groups=["staff"], allowed_users=["bob"]))
+    try:
+        process.start_proxy(proxy)
+        process.start_hub()
+        yield process
+    finally:
+        process.close()
+
+
+def sign_in(hub: HubProcess, provider: IdentityProvider, person: str) -> tuple[httpx.Client, httpx.Response]:
+    """A browser that pressed the button of the login page, and where it landed."""
+    provider.person = person
+    browser = httpx.Client(base_url=hub.url, timeout=30, follow_redirects=True)
+    assert "/hub/oauth_login" in browser.get("/hub/login").text
+    landed = browser.get("/hub/oauth_login")
+    browser.follow_redirects = False
+    browser.get("/hub/home")
+    return browser, landed
+
+
+@pytest.mark.docker
+def test_groups_of_the_provider_are_the_teams_of_a_start(
+    hub: HubProcess, provider: IdentityProvider, installed: Installed
+) -> None:
+    browser, _ = sign_in(hub, provider, "Ada")
+    model = browser.get("/hub/api/user").json()
+    assert (model["name"], sorted(model["groups"])) == ("ada", ["research", "staff"]), "and one spelling of the name"
+    assert provider.calls == ["authorize", "token", "userinfo"]
+    assert hub.ask(browser, "POST", "users/ada/server", json={}).status_code in (201, 202)
+    wait_for("ready", lambda: hub.server(browser).get("ready"))
+    assert installed.service.called("start")[0]["groups"] == ["research", "staff"]
+    PEOPLE["Ada"].remove("research")
+    try:
+        again, _ = sign_in(hub, provider, "Ada")
+        assert again.get("/hub/api/user").json()["groups"] == ["staff"], "whoever left a team is out of it"
+    finally:
+        PEOPLE["Ada"].insert(0, "research")
+    assert CLIENT_SECRET not in hub.log()
+
+
+@pytest.mark.docker
+def test_a_person_without_a_team_is_told(hub: HubProcess, provider: IdentityProvider, installed: Installed) -> None:
+    browser, _ = sign_in(hub, provider, "bob")
+    assert browser.get("/hub/api/user").json()["groups"] == []
+    installed.service._start = lambda body: (  # type: ignore[method-assign]  # as the platform service answers
+        403, {"message": "you belong to no team of this platform yet; ask an admin to add you to one"}
+    )  # fmt: skip
+    refused = hub.ask(browser, "POST", "users/bob/server", json={})
+    assert refused.status_code == 400
+    assert "you belong to no team" in refused.json()["message"]
+    assert installed.service.calls[-1][1]["groups"] == []
+
+
+@pytest.mark.docker
+def test_who_is_not_allowed_does_not_come_in(hub: HubProcess, provider: IdentityProvider) -> None:
+    browser, landed = sign_in(hub, provider, "eve")
+    assert landed.status_code == 403
+    assert browser.get("/hub/api/user").status_code == 403
+
+
+GOOD = {
+    "client_id": "a", "client_secret": "very-secret-one", "authorize_url": "https://idp.example/a",
+    "token_url": "https://idp.example/t", "userdata_url": "https://idp.example/u", "allowed_groups": ["staff"],
+}  # fmt: skip
+
+
+def written(folder: Path, text: str, mode: int = 0o600) -> Path:
+    path = folder / "oauth.json"
+    path.write_text(text)
+    path.chmod(mode)
+    return path
+
+
+def test_options_are_read_with_lists_of_people_as_sets(tmp_path: Path) -> None:
+    assert read_oauth(written(tmp_path, json.dumps(GOOD)))["allowed_groups"] == {"staff"}
+
+
+@pytest.mark.parametrize(
+    ("change", "field", "said"),
+    [
+        ({"client_idd": "x"}, "client_idd", "did you mean 'client_id'"),
+        ({"token_url": 5}, "token_url", "expected"),
+        ({"client_secret": ["very-secret-one"]}, "client_secret", "expected"),
+        ({"token_url": ""}, "token_url", "missing"),
+        ({"allowed_groups": []}, "allowed_groups", "nobody could log in"),
+        ({"scope": "openid"}, "scope", "expected"),
+    ],
+    ids=["misspelt", "type", "secret", "missing", "nobody", "list"],
+)
+def test_a_mistake_names_its_field_and_shows_no_secret(
+    tmp_path: Path, change: dict[str, object], field: str, said: str
+) -> None:
+    with pytest.raises(InvalidInput) as refused:
+        read_oauth(written(tmp_path, json.dumps(GOOD | change)))
+    assert refused.value.message.startswith(f"{tmp_path}/oauth.json: {field}: ")
+    assert said in refused.value.message
+    assert "very-secret-one" not in refused.value.message
+
+
+@pytest.mark.parametrize(("text", "said"), [("{", "not JSON"), ("[]", "an object")])
+def test_a_file_that_is_none_is_named(tmp_path: Path, text: str, said: str) -> None:
+    with pytest.raises(InvalidInput, match=said):
+        read_oauth(written(tmp_path, text))
+
+
+def test_a_file_that_others_can_read_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(Broken, match="chmod 600"):
+        read_oauth(written(tmp_path, json.dumps(GOOD), 0o644))
+
+
+@pytest.mark.docker
+def test_the_hub_does_not_start_with_a_mistake(installed: Installed, tmp_path: Path) -> None:
+    (tmp_path / "state").mkdir()
+    process = HubProcess(tmp_path / "state", installed)
+    process.use_oauth(GOOD | {"userdata_urll": "x"})
+    ended = subprocess.run(
+        [sys.executable, "-m", "jupyterhub", "-f", str(CONFIG)],
+        cwd=tmp_path, env={**os.environ, "HUBERNATE_STATE": str(process.state)}, capture_output=True, text=True,
+        timeout=60, check=False,
+    )  # fmt: skip
+    assert ended.returncode != 0
+    assert "oauth.json: userdata_urll: there is no such option; did you mean 'userdata_url'?" in ended.stderr
+    assert "very-secret-one" not in ended.stderr
