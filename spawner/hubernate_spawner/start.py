@@ -3,8 +3,11 @@
 What an attempt made it removes when it fails before `ready`; a server that was ever ready it never removes.
 """
 
+import asyncio
+import contextlib
 import logging
-from typing import Generic, Protocol, TypeVar
+from collections.abc import Coroutine
+from typing import Any, Generic, Protocol, TypeVar
 
 from hubernate_core.errors import Conflict, HubernateError, NotFound
 from hubernate_core.server import Ticket
@@ -95,7 +98,7 @@ class Start(Generic[R]):
             if self._perhaps_ready:
                 log.warning("a start ended as it became ready; left to be adopted, or saved", extra=ids(ticket))
             else:
-                await self._abandon(ticket, making, problem)
+                await _whole(self._abandon(ticket, making, problem))
             raise
 
     def _tell_what(self, ticket: Ticket) -> None:
@@ -127,6 +130,15 @@ class Start(Generic[R]):
             await self._service.abandoned(ticket.server_id, body)
         except HubernateError:
             log.exception("could not clear up after a failed start; the reconciler will", extra=ids(ticket))
+
+
+async def _whole(clearing: Coroutine[Any, Any, None]) -> None:
+    """`clearing` to its end, however often the start is interrupted meanwhile: half of it would leave containers."""
+    task = asyncio.ensure_future(clearing)
+    while not task.done():
+        with contextlib.suppress(asyncio.CancelledError):
+            await asyncio.shield(task)
+    task.result()
 
 
 def ids(ticket: Ticket) -> dict[str, object]:

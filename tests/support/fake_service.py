@@ -18,6 +18,8 @@ from urllib.parse import parse_qs, urlsplit
 import docker
 
 from hubernate_core import names
+from hubernate_core.checkpoint import Checkpoint
+from hubernate_core.kubernetes import Placement
 from hubernate_core.operation import Kind, Operation, Outcome, Progress, Step, Trigger
 from hubernate_core.profile import read_profile
 from hubernate_core.server import Server, ServerState, Start, StartChoice, Ticket
@@ -38,6 +40,9 @@ class FakeService:
         self.tenant_id, self.owner_id, self.server_id = names.new_id(), names.new_id(), names.new_id()
         self.generation = 0
         self.adopt: str | None = None
+        self.placement: Placement | None = None
+        self.checkpoint: Checkpoint | None = None
+        self.devices: dict[str, int] = {}
         self.start = Start.CONTINUE
         self.state = ServerState.ASLEEP
         self.container: str | None = None
@@ -119,6 +124,7 @@ class FakeService:
             "image": self.image,
             "resources": {"cpu": "500m", "memory": "64Mi", "pids": 64},
             "env": {"GREETING": "hello"},
+            "kubernetes": {"devices": self.devices},
         }
         ticket = Ticket(
             server_id=names.ServerId(self.server_id),
@@ -133,6 +139,8 @@ class FakeService:
             service_url=self.url,
             adopt=self.adopt,
             wait_for=names.OperationId(self.wait_for) if self.wait_for else None,
+            placement=self.placement,
+            checkpoint=self.checkpoint,
         )
         return 200, ticket.model_dump_json()
 
