@@ -122,7 +122,10 @@ def _check_growth(store: Store, old: Object, found: Object) -> None:
     name = found["spec"].get("storageClassName")
     kind = store.find(STORAGE_CLASSES, "", name) if name else None
     if not (kind and kind.get("allowVolumeExpansion")):
-        why = "only dynamically provisioned pvc can be resized and the storageclass that provisions the pvc must support resize"
+        why = (
+            "only dynamically provisioned pvc can be resized and the storageclass that provisions the pvc must support "
+            "resize"
+        )
         raise status.forbidden(CLAIMS, found["metadata"]["name"], why)
 
 

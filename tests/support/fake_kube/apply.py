@@ -38,7 +38,7 @@ def applied(resource: Resource, old: Object | None, given: Object, manager: str,
 
 
 def combined(target: Any, given: Any, field: str = "") -> Any:
-    """`given` merged over `target`: maps by key, keyed lists by item, the rest as one value. Nulls are values left out."""
+    """`given` merged over `target`: maps by key, keyed lists by item, the rest as one value."""
     if isinstance(given, dict) and isinstance(target, dict) and field not in ATOMIC:
         result = dict(target)
         for key, value in given.items():

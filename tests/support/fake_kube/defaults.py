@@ -1,4 +1,4 @@
-"""Fields that the API server fills in (k8s.io/kubernetes/pkg/apis/*/v1/defaults.go), as far as anybody here reads them."""
+"""Fields that the API server fills in (k8s.io/kubernetes/pkg/apis/*/v1/defaults.go), as far as they are read here."""
 
 import base64
 import secrets

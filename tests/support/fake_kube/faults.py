@@ -1,4 +1,4 @@
-"""What goes wrong on purpose: slowness, refusals, lost answers, old lists. A rule sees each request before it is served."""
+"""What goes wrong on purpose: slowness, refusals, lost answers, old lists. A rule sees each request first."""
 
 import threading
 from collections.abc import Callable

@@ -26,7 +26,7 @@ from .writing import Writer, Writing
 
 @dataclass
 class Stale:
-    """Lists answered from the past: the items and the version as they were, for `resourceVersion=0` or for all lists."""
+    """Lists answered from the past: items and version as they were, for `resourceVersion=0` or for all."""
 
     items: list[Object]
     version: int

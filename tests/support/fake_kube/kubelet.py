@@ -174,7 +174,8 @@ class Kubelet:
             "metadata": {"name": f"{metadata['name']}.{secrets.token_hex(8)}"},
             "involvedObject": {
                 "apiVersion": about["apiVersion"], "kind": about["kind"], "name": metadata["name"],
-                "namespace": metadata["namespace"], "uid": metadata["uid"], "resourceVersion": metadata["resourceVersion"],
+                "namespace": metadata["namespace"], "uid": metadata["uid"],
+                "resourceVersion": metadata["resourceVersion"],
             },
             "reason": reason, "message": message, "type": kind, "count": 1, "eventTime": None,
             "firstTimestamp": now, "lastTimestamp": now,

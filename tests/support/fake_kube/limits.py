@@ -68,8 +68,8 @@ def check_claim(store: Store, claim: Object) -> None:
         for key, text, beyond in (("max", "maximum", 1), ("min", "minimum", -1)):
             bound = (item.get(key) or {}).get("storage")
             if bound and (size - amount(bound)) * beyond > 0:
-                said = f"{text} storage usage per PersistentVolumeClaim is {bound}, but request is {written(size, 'storage')}"
-                problems.append(said)
+                asked = written(size, "storage")
+                problems.append(f"{text} storage usage per PersistentVolumeClaim is {bound}, but request is {asked}")
     _refuse(CLAIMS, claim["metadata"]["name"], problems)
 
 

@@ -1,7 +1,7 @@
 """metadata.managedFields: which manager set which field (structured-merge-diff, without schemas).
 
-A path is a tuple of steps as fieldsV1 writes them: `f:spec`, `k:{"name":"gate"}`, `v:"x"`. A set of paths holds leaves, and
-items of lists that are merged by key.
+A path is a tuple of steps as fieldsV1 writes them: `f:spec`, `k:{"name":"gate"}`, `v:"x"`. A set of paths holds leaves,
+and items of lists that are merged by key.
 """
 
 import json
@@ -13,10 +13,12 @@ from .resources import Object
 
 Path = tuple[str, ...]
 
-ATOMIC = {"selector", "podSelector", "namespaceSelector", "nodeSelector", "ingress", "egress", "rules", "subjects", "roleRef",
-          "tolerations", "affinity", "args", "command", "accessModes", "add", "drop", "policyTypes", "limitResponse", "verbs",
-          "resources_list", "scopes", "topologySpreadConstraints", "items", "matchConstraints", "validations", "webhooks",
-          "provisioner", "parameters", "mountOptions", "allowedTopologies", "limits_list"}  # fmt: skip
+ATOMIC = {
+    "selector", "podSelector", "namespaceSelector", "nodeSelector", "ingress", "egress", "rules", "subjects",
+    "roleRef", "tolerations", "affinity", "args", "command", "accessModes", "add", "drop", "policyTypes",
+    "verbs", "scopes", "topologySpreadConstraints", "items", "matchConstraints", "validations", "webhooks",
+    "parameters", "mountOptions", "allowedTopologies",
+}  # fmt: skip
 """Fields that are one value, though they are maps or lists."""
 _IGNORED = {("f:apiVersion",), ("f:kind",), ("f:metadata", "f:name"), ("f:metadata", "f:namespace"),
             ("f:metadata", "f:generateName"), ("f:metadata", "f:resourceVersion"), ("f:metadata", "f:uid"),

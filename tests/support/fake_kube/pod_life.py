@@ -18,7 +18,7 @@ _POLL_S = 0.02
 
 @dataclass
 class PodLife:
-    """The kubelet's work on one pod. `report` says an event; `online` is set while the node can reach the API server."""
+    """The kubelet's work on one pod. `report` says an event; `online`: the node can reach the API server."""
 
     writer: Writer
     runtime: Runtime
@@ -96,10 +96,11 @@ class PodLife:
     def _missing(self) -> str:
         namespace = self.pod["metadata"]["namespace"]
         for volume in self.pod["spec"].get("volumes") or ():
+            failed = f'MountVolume.SetUp failed for volume "{volume["name"]}" :'
             claim = (volume.get("persistentVolumeClaim") or {}).get("claimName")
             found = self.writer.store.find(CLAIMS, namespace, claim) if claim else None
             if claim and (found is None or found.get("status", {}).get("phase") != "Bound"):
-                return f'MountVolume.SetUp failed for volume "{volume["name"]}" : persistentvolumeclaim "{claim}" not bound'
+                return f'{failed} persistentvolumeclaim "{claim}" not bound'
             for kind, plural, key in (("secret", "secrets", "secretName"), ("configMap", "configmaps", "name")):
                 source = volume.get(kind) or {}
                 name = source.get(key)
@@ -108,7 +109,7 @@ class PodLife:
                     and not source.get("optional")
                     and not self.writer.store.find(BY_PLURAL["", plural], namespace, name)
                 ):
-                    return f'MountVolume.SetUp failed for volume "{volume["name"]}" : {kind.lower()} "{name}" not found'
+                    return f'{failed} {kind.lower()} "{name}" not found'
         return ""
 
     async def _start(self, container: Object) -> None:
@@ -234,7 +235,7 @@ class PodLife:
         await self._tasks[container["name"]]
 
     async def _bounded(self, hook: Awaitable[None], left: Callable[[], float]) -> None:
-        """The hook, the end of the grace period (which a second delete may bring nearer), or the end of the container."""
+        """The hook, the end of the grace period (a second delete may bring it nearer), or the end of the container."""
         task = asyncio.ensure_future(hook)
         while not task.done() and left() > 0:
             self._sooner.clear()

@@ -42,10 +42,21 @@ def check(store: Store, pod: Object) -> None:
 
 
 def violations(spec: Object, level: str) -> Iterator[str]:
-    """What breaks that level, in the words and the order of the admission plugin: baseline checks that are not overridden come first."""
+    """What breaks that level, in the words and the order of the admission plugin.
+
+    Checks of the baseline that `restricted` does not replace come first.
+    """
     both = [_host_namespaces, _host_ports, _privileged, _sysctls]
-    rules: list[Callable[[Object], str]] = [_capabilities_baseline, _host_namespaces, _host_path, _host_ports, _privileged,
-                                            _seccomp_baseline, _sysctls]  # fmt: skip
+    rules: list[Callable[[Object], str]]
+    rules = [
+        _capabilities_baseline,
+        _host_namespaces,
+        _host_path,
+        _host_ports,
+        _privileged,
+        _seccomp_baseline,
+        _sysctls,
+    ]
     if level == "restricted":
         rules = [*both, _escalation, _capabilities, _volumes, _non_root, _root_user, _seccomp]
     for rule in rules:
@@ -97,8 +108,8 @@ def _capabilities(spec: Object) -> str:
 
 
 def _capabilities_baseline(spec: Object) -> str:
-    allowed = {"AUDIT_WRITE", "CHOWN", "DAC_OVERRIDE", "FOWNER", "FSETID", "KILL", "MKNOD", "NET_BIND_SERVICE", "SETFCAP",
-               "SETGID", "SETPCAP", "SETUID", "SYS_CHROOT"}  # fmt: skip
+    allowed = {"AUDIT_WRITE", "CHOWN", "DAC_OVERRIDE", "FOWNER", "FSETID", "KILL", "MKNOD", "NET_BIND_SERVICE",
+               "SETFCAP", "SETGID", "SETPCAP", "SETUID", "SYS_CHROOT"}  # fmt: skip
     added = {
         each["name"]: set((_context(each).get("capabilities") or {}).get("add") or []) - allowed
         for each in _containers(spec)
@@ -145,7 +156,8 @@ def _volumes(spec: Object) -> str:
     types = sorted(set(bad.values()))
     said = ", ".join(f'"{kind}"' for kind in types)
     uses = "use" if len(bad) > 1 else "uses"
-    return f"restricted volume types ({_named(list(bad), 'volume')} {uses} restricted volume type{'s' if len(types) > 1 else ''} {said})"
+    many = "s" if len(types) > 1 else ""
+    return f"restricted volume types ({_named(list(bad), 'volume')} {uses} restricted volume type{many} {said})"
 
 
 def _non_root(spec: Object) -> str:

@@ -100,7 +100,8 @@ class Authorizer:
             message = f'forbidden: User "{who.user}" cannot {asked.verb} path "{asked.path}"'
             raise status.Refusal(403, "Forbidden", message, {})
         scope = f'in the namespace "{asked.namespace}"' if asked.namespace else "at the cluster scope"
-        why = f'User "{who.user}" cannot {asked.verb} resource "{asked.full_resource}" in API group "{asked.group}" {scope}'
+        what = f'resource "{asked.full_resource}" in API group "{asked.group}"'
+        why = f'User "{who.user}" cannot {asked.verb} {what} {scope}'
         kind = resource or Resource(asked.group, "", asked.resource, "")
         raise status.forbidden(kind, asked.name, why)
 

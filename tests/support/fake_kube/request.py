@@ -26,7 +26,7 @@ class Asked:
 
 
 def parsed(store: Store, method: str, path: str, query: dict[str, str]) -> Asked | None:
-    """The request; None for what is not a resource (discovery, /version). 404 for an unknown resource, 405 for the method."""
+    """The request; None for what is not a resource (discovery, /version). 404 unknown resource, 405 method."""
     parts = [part for part in path.split("/") if part]
     if parts[:1] == ["api"]:
         group, parts = "", parts[1:]

@@ -44,7 +44,7 @@ def _rows(group: str, version: str, *rows: Resource | tuple[str, str, str]) -> l
 
 
 def _row(group: str, version: str, plural: str, kind: str, traits: str) -> Resource:
-    """Traits: c cluster-scoped, s status, g generation, d returns what it deleted, v virtual; l label names, p path names."""
+    """Traits: c cluster-scoped, s status, g generation, d returns the deleted, v virtual; names: l label, p path."""
     return Resource(
         group=group,
         version=version,

@@ -30,14 +30,18 @@ def _label_term(term: str) -> Callable[[dict[str, str]], bool]:
     if match := _SET_BASED.match(term):
         key, values = match[1], {value.strip() for value in match[3].split(",")}
         return (
-            (lambda l: l.get(key) in values and key in l) if match[2] == "in" else (lambda l: l.get(key) not in values)
+            (lambda labels: labels.get(key) in values and key in labels)
+            if match[2] == "in"
+            else (lambda labels: labels.get(key) not in values)
         )
     if match := _EQUALITY.match(term):
         key, value = match[1], match[3]
-        return (lambda l: l.get(key) != value) if match[2] == "!=" else (lambda l: l.get(key) == value)
+        return (
+            (lambda labels: labels.get(key) != value) if match[2] == "!=" else (lambda labels: labels.get(key) == value)
+        )
     if match := _EXISTS.match(term):
         key = match[2]
-        return (lambda l: key not in l) if match[1] else (lambda l: key in l)
+        return (lambda labels: key not in labels) if match[1] else (lambda labels: key in labels)
     raise bad_request(f"unable to parse requirement: found '{term}'")
 
 

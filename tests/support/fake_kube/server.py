@@ -136,7 +136,7 @@ class FakeKube:
     def wait(
         self, plural: str, namespace: str, name: str, until: Callable[[Object | None], Any], timeout_s: float = 10
     ) -> Object | None:
-        """The object once `until` holds (it is given None where there is none). TimeoutError. Blocks: not in a coroutine."""
+        """The object once `until` holds (given None where there is none). TimeoutError. Blocks the thread."""
         ends = time.monotonic() + timeout_s
         while True:
             found = self.get(plural, namespace, name)

@@ -57,7 +57,7 @@ def conflict(resource: Resource, name: str, why: str = STALE) -> Refusal:
 
 
 def precondition_failed(resource: Resource, name: str, why: str) -> Refusal:
-    """409: somebody else's object of the same name, or another version than the caller saw. Names the kind, not the plural."""
+    """409: somebody else's object of the same name, or another version. Names the kind, not the plural."""
     kind = f"{resource.kind}.{resource.group}" if resource.group else resource.kind
     message = f'Operation cannot be fulfilled on {kind} "{name}": {why}'
     return Refusal(409, "Conflict", message, {**_details(resource, name), "kind": resource.kind})

@@ -97,10 +97,8 @@ class Tokens:
             answer = {"user": {}, "error": "invalid bearer token"}
         elif not (shared := [each for each in wanted if each in token.audiences]):
             listed, targets = (" ".join(f'"{each}"' for each in some) for some in (token.audiences, wanted))
-            answer = {
-                "user": {},
-                "error": f"[invalid bearer token, token audiences [{listed}] is invalid for the target audiences [{targets}]]",
-            }
+            said = f"token audiences [{listed}] is invalid for the target audiences [{targets}]"
+            answer = {"user": {}, "error": f"[invalid bearer token, {said}]"}
         else:
             who = token.subject
             user: Object = {"username": who.user, "uid": who.uid, "groups": list(who.all_groups)}

@@ -13,22 +13,23 @@ _SUBDOMAIN = rf"{_LABEL}(\.{_LABEL})*"
 _QUALIFIED = "([A-Za-z0-9][-A-Za-z0-9_.]*)?[A-Za-z0-9]"
 _BOUNDS = "and must start and end with an alphanumeric character"
 _SAID = {
-    "subdomain": f"a lowercase RFC 1123 subdomain must consist of lower case alphanumeric characters, '-' or '.', {_BOUNDS} "
-    f"(e.g. 'example.com', regex used for validation is '{_SUBDOMAIN}')",
+    "subdomain": f"a lowercase RFC 1123 subdomain must consist of lower case alphanumeric characters, '-' or '.', "
+    f"{_BOUNDS} (e.g. 'example.com', regex used for validation is '{_SUBDOMAIN}')",
     "label": f"a lowercase RFC 1123 label must consist of lower case alphanumeric characters or '-', {_BOUNDS} "
     f"(e.g. 'my-name',  or '123-abc', regex used for validation is '{_LABEL}')",
-    "label1035": "a DNS-1035 label must consist of lower case alphanumeric characters or '-', start with an alphabetic character, "
-    "and end with an alphanumeric character (e.g. 'my-name',  or 'abc-123', regex used for validation is "
+    "label1035": "a DNS-1035 label must consist of lower case alphanumeric characters or '-', start with an alphabetic "
+    "character, and end with an alphanumeric character (e.g. 'my-name',  or 'abc-123', regex used for validation is "
     "'[a-z]([-a-z0-9]*[a-z0-9])?')",
 }
 _VALUE_SAID = (
-    "a valid label must be an empty string or consist of alphanumeric characters, '-', '_' or '.', and must start and end with an "
-    "alphanumeric character (e.g. 'MyValue',  or 'my_value',  or '12345', regex used for validation is "
+    "a valid label must be an empty string or consist of alphanumeric characters, '-', '_' or '.', and must start "
+    "and end with an alphanumeric character (e.g. 'MyValue',  or 'my_value',  or '12345', regex used for validation is "
     "'(([A-Za-z0-9][-A-Za-z0-9_.]*)?[A-Za-z0-9])?')"
 )
 _KEY_SAID = (
-    "name part must consist of alphanumeric characters, '-', '_' or '.', and must start and end with an alphanumeric character "
-    "(e.g. 'MyName',  or 'my.name',  or '123-abc', regex used for validation is '([A-Za-z0-9][-A-Za-z0-9_.]*)?[A-Za-z0-9]')"
+    "name part must consist of alphanumeric characters, '-', '_' or '.', and must start and end with an "
+    "alphanumeric character (e.g. 'MyName',  or 'my.name',  or '123-abc', regex used for validation is "
+    "''([A-Za-z0-9][-A-Za-z0-9_.]*)?[A-Za-z0-9]')"
 )
 
 Problem = tuple[str, str, str]
@@ -140,8 +141,11 @@ def _resource_problems(resources: Object, field: str) -> Iterator[Problem]:
 def _rule_problems(rules: Sequence[Object]) -> Iterator[Problem]:
     for number, rule in enumerate(rules):
         needed = ["verbs"] if rule.get("nonResourceURLs") else ["verbs", "apiGroups", "resources"]
-        said = {"verbs": "verbs must contain at least one value", "apiGroups": "resource rules must supply at least one api group",
-                "resources": "resource rules must supply at least one resource"}  # fmt: skip
+        said = {
+            "verbs": "verbs must contain at least one value",
+            "apiGroups": "resource rules must supply at least one api group",
+            "resources": "resource rules must supply at least one resource",
+        }
         for key in needed:
             if not rule.get(key):
                 yield f"rules[{number}].{key}", "FieldValueRequired", f"Required value: {said[key]}"
@@ -158,8 +162,8 @@ def _claim_problems(spec: Object) -> Iterator[Problem]:
 def _data_problems(found: Object) -> Iterator[Problem]:
     for key in found.get("data") or {}:
         if not re.fullmatch(r"[-._a-zA-Z0-9]{1,253}", key):
-            said = "a valid config key must consist of alphanumeric characters, '-', '_' or '.' (e.g. 'key.name',  or 'KEY_NAME',  "
-            regex = "or 'key-name', regex used for validation is '[-._a-zA-Z0-9]+')"
+            said = "a valid config key must consist of alphanumeric characters, '-', '_' or '.' (e.g. 'key.name',  "
+            regex = "or 'KEY_NAME',  or 'key-name', regex used for validation is '[-._a-zA-Z0-9]+')"
             yield f"data[{key}]", "FieldValueInvalid", f'Invalid value: "{key}": {said}{regex}'
 
 
@@ -170,8 +174,8 @@ def validate_change(resource: Resource, old: Object, found: Object) -> None:
     if resource == PODS and _fixed(old["spec"]) != _fixed(found["spec"]):
         why = (
             "Forbidden: pod updates may not change fields other than `spec.containers[*].image`,"
-            "`spec.initContainers[*].image`,`spec.activeDeadlineSeconds`,`spec.tolerations` (only additions to existing tolerations),"
-            "`spec.terminationGracePeriodSeconds` (allow it to be set to 1 if it was previously negative)"
+            "`spec.initContainers[*].image`,`spec.activeDeadlineSeconds`,`spec.tolerations` (only additions to existing "
+            "tolerations),`spec.terminationGracePeriodSeconds` (allow it to be set to 1 if it was previously negative)"
         )
         raise status.invalid(resource, name, ("spec", "FieldValueForbidden", why))
     if resource == CLAIMS and old["spec"] != found["spec"]:
@@ -209,7 +213,10 @@ def _validate_claim_change(name: str, old: Object, found: Object, bound: bool) -
         }
 
     if rest(old) != rest(found) or (not bound and old["resources"] != found["resources"]):
-        why = "Forbidden: spec is immutable after creation except resources.requests and volumeAttributesClassName for bound claims"
+        why = (
+            "Forbidden: spec is immutable after creation except resources.requests and volumeAttributesClassName for "
+            "bound claims"
+        )
         raise status.invalid(CLAIMS, name, ("spec", "FieldValueForbidden", why))
     was, now = (each["resources"]["requests"]["storage"] for each in (old, found))
     if amount(now) < amount(was):

@@ -1,4 +1,4 @@
-"""Writes with the API server's own life cycle: metadata, defaults, admission, finalizers, graceful deletion, collection."""
+"""Writes with the API server's own life cycle: metadata, admission, finalizers, graceful deletion, collection."""
 
 import secrets
 import uuid
@@ -109,8 +109,8 @@ class Writer:
             if metadata.get("uid") and metadata["uid"] != was["uid"]:
                 key = f"/registry/{resource.plural}/{namespace}/{name}".replace("//", "/")
                 why = (
-                    f"StorageError: invalid object, Code: 4, Key: {key}, ResourceVersion: 0, AdditionalErrorMsg: Precondition "
-                    f"failed: UID in precondition: {metadata['uid']}, UID in object meta: {was['uid']}"
+                    f"StorageError: invalid object, Code: 4, Key: {key}, ResourceVersion: 0, AdditionalErrorMsg: "
+                    f"Precondition failed: UID in precondition: {metadata['uid']}, UID in object meta: {was['uid']}"
                 )
                 raise status.conflict(resource, name, why)
             if metadata.get("resourceVersion") and metadata["resourceVersion"] != was["resourceVersion"]:
@@ -181,8 +181,8 @@ class Writer:
                 raise status.precondition_failed(resource, name, why)
             if how.version and how.version != metadata["resourceVersion"]:
                 why = (
-                    f"the ResourceVersion in the precondition ({how.version}) does not match the ResourceVersion in record "
-                    f"({metadata['resourceVersion']}). The object might have been modified"
+                    f"the ResourceVersion in the precondition ({how.version}) does not match the ResourceVersion in "
+                    f"record ({metadata['resourceVersion']}). The object might have been modified"
                 )
                 raise status.precondition_failed(resource, name, why)
             found = copied(old)
