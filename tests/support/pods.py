@@ -12,6 +12,7 @@ from pathlib import Path
 from threading import Thread
 from typing import Any
 
+from hubernate_checkpointer.capture.cgroup import Cgroup, find_cgroup
 from hubernate_checkpointer.capture.containerd_api import cri_pb2, tasks_pb2
 from hubernate_core.errors import NotFound
 from hubernate_core.names import KUBE_PREFIX
@@ -37,13 +38,20 @@ class Pod:
         self.reload()
 
     def reload(self) -> None:
-        """Look at its state: running, paused, exited, or removed."""
+        """Look at its state: running, paused, exited, or removed. The agent freezes without containerd's knowledge."""
+        group = self._group()
+        if group is not None and group.told_to_freeze:
+            self.status = "paused"
+            return
         task = self._task()
         if task is not None and task.status in _STATES:
             self.status = _STATES[task.status]
             return
         listed = self._containerd.ctr("containers", "ls", "-q").stdout.split()
         self.status = "exited" if self.runtime_id in listed else "removed"
+
+    def _group(self) -> Cgroup | None:
+        return find_cgroup(Path("/proc"), Path("/sys/fs/cgroup"), self.runtime_id)
 
     def _task(self) -> Any:
         request = tasks_pb2.TaskRequest(container_id=self.runtime_id)
@@ -68,8 +76,11 @@ class Pod:
         self._containerd.ctr("tasks", "pause", self.runtime_id)
 
     def unpause(self) -> None:
-        """Thaw it."""
-        self._containerd.ctr("tasks", "resume", self.runtime_id)
+        """Thaw it, whoever froze it."""
+        if self._task().status == tasks_pb2.PAUSED:
+            self._containerd.ctr("tasks", "resume", self.runtime_id)
+        elif (group := self._group()) is not None:
+            group.thaw()
 
     def wait(self, timeout: float = 60) -> None:
         """Until it has ended and CRI has cleared its task away."""
