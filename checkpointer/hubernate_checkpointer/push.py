@@ -172,7 +172,7 @@ class Push:
 
     def close(self) -> None:
         """Stop what still runs and delete the spooled layers."""
-        gone = Unavailable("the save ended")
+        gone = Broken("the save ended")  # nothing to be patient about: an upload in progress gives up at once
         for spool in self._spools:
             if not spool.digest:
                 spool.fail(gone)
