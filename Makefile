@@ -4,10 +4,10 @@ SHELL := /bin/sh
 HUBERNATE := .venv/bin/hubernate
 PYTHON := .venv/bin/python
 
-.PHONY: help up down status test bench check locks clean
+.PHONY: help up down status test test-kubernetes bench check locks clean
 
 help: ## Say what there is
-	@grep -E '^[a-z]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z]+):.*## (.*)/  make \1\t\2/' | expand -t 18
+	@grep -E '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## (.*)/  make \1\t\2/' | expand -t 26
 
 up: ## Set everything up and start the platform on http://127.0.0.1:8000
 	@./bootstrap
@@ -23,6 +23,9 @@ status: ## Show what runs
 
 test: ## Run every test, with its own set-up; T="-k name" narrows
 	@./tools/test $(T)
+
+test-kubernetes: ## Run the Kubernetes tests; those on a real cluster where KUBECONFIG names one
+	@./tools/test tests/kubernetes $(T)
 
 bench: ## Run the benchmarks; B=NAME runs one
 	@./bootstrap dev

@@ -8,7 +8,7 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from pathlib import Path
 
 from hubernate_core.checkpoint import Layer
-from hubernate_core.errors import Broken, HubernateError, NotAllowed, NotFound, Unavailable
+from hubernate_core.errors import Broken, HubernateError, NotAllowed, NotFound
 
 from .blocks import Blocks
 from .channel import Channel, Redo

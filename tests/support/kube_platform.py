@@ -1,6 +1,8 @@
 """The real platform service on a cluster: the fake one, or a real one where KUBECONFIG points to it.
 
-with on_cluster(tmp_path) as platform:
+The service has the rights that config/kubernetes gives it and no more.
+
+with on_cluster(tmp_path, cluster) as platform:
     ada = platform.start("ada")                 # a ready server: a real pod, made as the hub makes it
     agent = platform.agent(ada.node)            # a scripted agent with a real projected token
 """
@@ -9,12 +11,13 @@ import base64
 import json
 import os
 import random
+import re
 import ssl
 import string
 import tempfile
 import time
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Iterator
+from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -26,10 +29,14 @@ from hubernate_core.operation import Step
 from hubernate_core.server import Ticket
 from hubernate_core.wire import Order
 from hubernate_hub.kube.config import KubernetesBackend
+from support.fake_kube.runtime import Behaviour
+from support.fake_kube.server import FakeKube
 from support.platform_service import STOPPING, Running, ScriptedAgent, eventually, running, saved, write_state
 
+_RBAC = "/apis/rbac.authorization.k8s.io/v1"
 IMAGE = os.environ.get("HUBERNATE_TEST_IMAGE", "docker.io/library/busybox:1.37")
 """Any image with a shell and sleep that the cluster's nodes can pull."""
+HUNGRY = "sleep 2; x=aaaaaaaaaaaaaaaa; while :; do x=$x$x; done"
 HOLD = "trap 'exit 0' TERM; while :; do sleep 0.1; done"
 
 
@@ -54,24 +61,68 @@ class Admin:
         return self("GET", path, ok=(404,)).get("kind") != "Status"
 
 
+@dataclass
+class Cluster:
+    """One cluster: an administrator, how the service reaches it, and its fake if it is one."""
+
+    admin: Admin
+    ca_file: str = ""
+    fake: FakeKube | None = None
+
+    def out_of_memory(self, started: "StartedPod") -> None:
+        """Kill the notebook as the kernel does. A real one does it to itself (`HUNGRY`)."""
+        if self.fake is not None:
+            _, _, _, namespace, _, name = started.path.strip("/").split("/")
+            self.fake.kubelet.oom_kill(namespace, name, "notebook")
+
+
 @contextmanager
-def real_cluster() -> Iterator[tuple[Admin, KubernetesBackend]]:
+def fake_cluster() -> Iterator[Cluster]:
+    """The fake, with containers that do what the pods of `pod_of` say."""
+    with FakeKube(nodes=("node-1", "node-2")) as kube:
+        kube.kubelet.runtime.behaviour = _behaviour
+        kube.kubelet.runtime.hold = lambda pod: any("lifecycle" in each for each in pod["spec"]["containers"])
+        headers = {"Authorization": f"Bearer {kube.tokens.admin}"}
+        with httpx.Client(headers=headers, timeout=30, trust_env=False) as client:
+            yield Cluster(Admin(kube.url, client), fake=kube)
+
+
+def _behaviour(_pod: Any, container: Any) -> Behaviour:
+    ends = re.fullmatch(r"sleep (\d+); exit (\d+)", (container.get("command") or [""])[-1])
+    return Behaviour(runs_s=float(ends[1]), exit_code=int(ends[2])) if ends else Behaviour(on_term=0)
+
+
+@contextmanager
+def real_cluster() -> Iterator[Cluster]:
     """The cluster of KUBECONFIG, with the client certificate or token that is in it."""
-    path = Path(os.environ["KUBECONFIG"])
-    config = yaml.safe_load(path.read_text())
+    config = yaml.safe_load(Path(os.environ["KUBECONFIG"]).read_text())
     context = next(each["context"] for each in config["contexts"] if each["name"] == config["current-context"])
     cluster = next(each["cluster"] for each in config["clusters"] if each["name"] == context["cluster"])
     user = next(each["user"] for each in config["users"] if each["name"] == context["user"])
-    trust = ssl.create_default_context(cadata=base64.b64decode(cluster["certificate-authority-data"]).decode())
+    authority = base64.b64decode(cluster["certificate-authority-data"])
+    trust = ssl.create_default_context(cadata=authority.decode())
     headers = {"Authorization": f"Bearer {user['token']}"} if "token" in user else {}
-    if "client-certificate-data" in user:
-        with tempfile.NamedTemporaryFile() as pair:
-            pair.write(base64.b64decode(user["client-certificate-data"]))
-            pair.write(base64.b64decode(user["client-key-data"]))
-            pair.flush()
-            trust.load_cert_chain(pair.name)
-    with httpx.Client(verify=trust, headers=headers, timeout=30, trust_env=False) as client:
-        yield Admin(cluster["server"], client), KubernetesBackend(kubeconfig=str(path))
+    with tempfile.TemporaryDirectory() as folder:
+        ca = Path(folder) / "ca.pem"
+        ca.write_bytes(authority)
+        if "client-certificate-data" in user:
+            pair = Path(folder) / "pair.pem"
+            pair.write_bytes(b"".join(base64.b64decode(user[f"client-{part}-data"]) for part in ("certificate", "key")))
+            trust.load_cert_chain(pair)
+        with httpx.Client(verify=trust, headers=headers, timeout=30, trust_env=False) as client:
+            yield Cluster(Admin(cluster["server"], client), str(ca))
+
+
+def the_cluster() -> AbstractContextManager[Cluster]:
+    """Whichever there is."""
+    return real_cluster() if os.environ.get("KUBECONFIG") else fake_cluster()
+
+
+def rights(instance: str) -> list[dict[str, Any]]:
+    """Cluster roles and bindings of an installation, as config/kubernetes has them."""
+    text = (Path(__file__).parents[2] / "config/kubernetes/base/permissions.yaml").read_text()
+    # Both the instance and the platform's namespace are called 'hubernate' there.
+    return list(yaml.safe_load_all(re.sub(r"\bhubernate\b", instance, text)))
 
 
 def pod_of(ticket: Ticket, instance: str, *, command: str = HOLD, grace_s: int = 1, hold: str = "") -> dict[str, Any]:
@@ -152,10 +203,14 @@ class KubeAgent(ScriptedAgent):
 class Platform:
     """A running service and the cluster it uses."""
 
-    admin: Admin
+    cluster: Cluster
     service: Running
     instance: str
     tokens: dict[str, str] = field(default_factory=dict)
+
+    @property
+    def admin(self) -> Admin:
+        return self.cluster.admin
 
     def start(self, user: str, *, ready: bool = True, pod: dict[str, Any] | None = None, **choice: Any) -> StartedPod:
         """A start, told in the hub's order; `pod` are further arguments of `pod_of`. Waits for the space."""
@@ -249,33 +304,48 @@ def _named(name: str) -> dict[str, Any]:
 @contextmanager
 def on_cluster(
     folder: Path,
-    admin: Admin,
-    backend: KubernetesBackend,
+    cluster: Cluster,
     *,
     loops: bool = True,
-    prepare: Callable[[str], None] = lambda instance: None,
+    backend: dict[str, Any] | None = None,
     **settings: Any,
 ) -> Iterator[Platform]:
-    """The service in `folder` for an installation of its own; what it made on the cluster is removed afterwards."""
-    instance = "h" + "".join(random.choices(string.ascii_lowercase, k=7))
+    """The service in `folder` for an installation of its own; what it made on the cluster is removed afterwards.
+
+    Args:
+        backend: values of `KubernetesBackend`.
+        settings: values of `HubernateService`.
+    """
+    admin, instance = cluster.admin, "h" + "".join(random.choices(string.ascii_lowercase, k=7))
     folder.mkdir(parents=True, exist_ok=True)
     write_state(folder)
     (folder / "platform.json").write_text(json.dumps({"kubernetes": {"namespace": instance}}))
-    admin("POST", "/api/v1/namespaces", _named(instance))
-    defaults = {"agent_silent_after_s": 60, "gone_after_s": 1}
-    values = defaults | {"backend": "kubernetes", "kubernetes": backend, "instance": instance} | settings
     try:
-        prepare(instance)
-        with running(folder, loops=loops, **values) as service:
-            yield Platform(admin, service, instance)
+        token = _install(admin, instance)
+        (folder / "secrets" / "cluster-token").write_text(token)
+        reach = {"api_url": admin.url, "ca_file": cluster.ca_file, "token_file": str(folder / "secrets/cluster-token")}
+        defaults = {"agent_silent_after_s": 60, "gone_after_s": 1, "backend": "kubernetes", "instance": instance}
+        way = KubernetesBackend(**(reach | {"delete_grace_s": 3} | (backend or {})))
+        with running(folder, loops=loops, **(defaults | {"kubernetes": way} | settings)) as service:
+            yield Platform(cluster, service, instance)
     finally:
         _remove(admin, instance)
 
 
+def _install(admin: Admin, instance: str) -> str:
+    """The platform's namespace and rights; a token of the service's account."""
+    admin("POST", "/api/v1/namespaces", _named(instance))
+    for each in rights(instance):
+        admin("POST", f"{_RBAC}/{each['kind'].lower()}s", each)
+    accounts = f"/api/v1/namespaces/{instance}/serviceaccounts"
+    admin("POST", accounts, _named("service"))
+    body = {"apiVersion": "authentication.k8s.io/v1", "kind": "TokenRequest", "spec": {"expirationSeconds": 3600}}
+    return str(admin("POST", f"{accounts}/service/token", body)["status"]["token"])
+
+
 def _remove(admin: Admin, instance: str) -> None:
     selector = f"labelSelector=hubernate.io/instance%3D{instance}"
-    pods = admin("GET", f"/api/v1/pods?{selector}")["items"]
-    for each in pods:
+    for each in admin("GET", f"/api/v1/pods?{selector}")["items"]:
         metadata = each["metadata"]
         path = f"/api/v1/namespaces/{metadata['namespace']}/pods/{metadata['name']}"
         if metadata.get("finalizers"):
@@ -284,6 +354,8 @@ def _remove(admin: Admin, instance: str) -> None:
     spaces = [each["metadata"]["name"] for each in admin("GET", f"/api/v1/namespaces?{selector}")["items"]]
     for name in [instance, *spaces]:
         admin("DELETE", f"/api/v1/namespaces/{name}", ok=(404, 409))
+    for each in rights(instance):
+        admin("DELETE", f"{_RBAC}/{each['kind'].lower()}s/{each['metadata']['name']}", ok=(404,))
 
 
 def wait_gone(platform: Platform, started: StartedPod, timeout_s: float = 40) -> float:

@@ -1,26 +1,29 @@
 """The platform service on a cluster: a real one where KUBECONFIG points to it, otherwise the fake."""
 
-import os
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
-from hubernate_hub.kube.config import KubernetesBackend
-from support.kube_platform import Admin, Platform, on_cluster, real_cluster
+from support.kube_platform import Cluster, Platform, fake_cluster, on_cluster, the_cluster
 
 
 @pytest.fixture(scope="session")
-def cluster() -> Iterator[tuple[Admin, KubernetesBackend]]:
-    """An administrator, and how the service reaches the cluster."""
-    if not os.environ.get("KUBECONFIG"):
-        pytest.skip("no KUBECONFIG and the fake API server is not there yet")
-    with real_cluster() as found:
+def cluster() -> Iterator[Cluster]:
+    """One for all tests; each has an installation of its own on it."""
+    with the_cluster() as found:
         yield found
 
 
 @pytest.fixture
-def platform(tmp_path: Path, cluster: tuple[Admin, KubernetesBackend]) -> Iterator[Platform]:
+def platform(tmp_path: Path, cluster: Cluster) -> Iterator[Platform]:
     """A service with its loops."""
-    with on_cluster(tmp_path, *cluster) as found:
+    with on_cluster(tmp_path, cluster) as found:
         yield found
+
+
+@pytest.fixture
+def faulty(tmp_path: Path) -> Iterator[Platform]:
+    """A service on a fake of its own, also where there is a real cluster: nobody breaks that one's API server."""
+    with fake_cluster() as found, on_cluster(tmp_path, found) as platform:
+        yield platform

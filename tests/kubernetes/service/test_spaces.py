@@ -13,7 +13,7 @@ from hubernate_hub.kube.client import check_settings
 from hubernate_hub.kube.config import KubernetesBackend
 from hubernate_hub.reconcile.spaces import provision
 from hubernate_hub.store import tenants
-from support.kube_platform import Admin, Platform, on_cluster
+from support.kube_platform import Admin, Cluster, Platform, on_cluster
 from support.platform_service import TENANTS, eventually
 
 KINDS = {
@@ -23,13 +23,7 @@ KINDS = {
     "rolebindings": "/apis/rbac.authorization.k8s.io/v1",
     "serviceaccounts": "/api/v1",
 }
-Cluster = tuple[Admin, KubernetesBackend]
-
-
-def often(backend: KubernetesBackend, **more: Any) -> KubernetesBackend:
-    """The same way to the cluster, repairing every second."""
-    names = ("kubeconfig", "api_url", "token_file", "ca_file")
-    return KubernetesBackend(**{name: getattr(backend, name) for name in names}, **({"tenants_every_s": 1} | more))
+OFTEN = {"tenants_every_s": 1}
 
 
 def items(admin: Admin, namespace: str, plural: str) -> dict[str, dict[str, Any]]:
@@ -59,8 +53,8 @@ def test_every_tenant_gets_a_closed_namespace(platform: Platform) -> None:
 
 
 def test_drift_is_put_right(tmp_path: Path, cluster: Cluster) -> None:
-    admin, backend = cluster
-    with on_cluster(tmp_path, admin, often(backend)) as platform:
+    admin = cluster.admin
+    with on_cluster(tmp_path, cluster, backend=OFTEN) as platform:
         namespace = ready_space(platform)
         quota = f"/api/v1/namespaces/{namespace}/resourcequotas/tenant"
         policies = f"/apis/networking.k8s.io/v1/namespaces/{namespace}/networkpolicies"
@@ -78,8 +72,8 @@ def test_drift_is_put_right(tmp_path: Path, cluster: Cluster) -> None:
 
 
 def test_a_round_that_finds_nothing_to_repair_writes_nothing(tmp_path: Path, cluster: Cluster) -> None:
-    admin, backend = cluster
-    with on_cluster(tmp_path, admin, often(backend)) as platform:
+    admin = cluster.admin
+    with on_cluster(tmp_path, cluster, backend=OFTEN) as platform:
         namespace = ready_space(platform)
         platform.start("ada")
         before = {plural: items(admin, namespace, plural) for plural in KINDS if plural != "resourcequotas"}
@@ -89,8 +83,8 @@ def test_a_round_that_finds_nothing_to_repair_writes_nothing(tmp_path: Path, clu
 
 
 def test_somebody_elses_namespace_is_never_touched(tmp_path: Path, cluster: Cluster) -> None:
-    admin, backend = cluster
-    with on_cluster(tmp_path, admin, backend, loops=False) as platform:
+    admin = cluster.admin
+    with on_cluster(tmp_path, cluster, loops=False) as platform:
         store = platform.service.inside.store
         found = store.now(tenants.all_tenants)
         physics = next(each for each in found.values() if each.name == "physics")
@@ -148,8 +142,8 @@ def test_a_new_tenant_gets_its_namespace_at_once(platform: Platform) -> None:
 
 
 def test_a_namespace_that_is_being_deleted_takes_no_start(tmp_path: Path, cluster: Cluster) -> None:
-    admin, backend = cluster
-    with on_cluster(tmp_path, admin, often(backend)) as platform:
+    admin = cluster.admin
+    with on_cluster(tmp_path, cluster, backend=OFTEN) as platform:
         namespace = ready_space(platform)
         pod = platform.start("ada", pod={"hold": "sleep 20", "grace_s": 20})
         admin("DELETE", f"/api/v1/namespaces/{namespace}")

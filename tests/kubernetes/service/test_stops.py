@@ -7,7 +7,7 @@ from hubernate_core.operation import Step
 from hubernate_core.server import Ticket
 from hubernate_hub.reconcile import pods as loop
 from hubernate_hub.store import servers
-from support.kube_platform import Platform, StartedPod, pod_of, wait_gone
+from support.kube_platform import HUNGRY, Platform, StartedPod, pod_of, wait_gone
 from support.platform_service import eventually
 
 HOLDS = {"hold": "sleep 60", "grace_s": 60}
@@ -166,8 +166,8 @@ def test_a_notebook_that_ends_by_itself_is_saved_from_its_dead_container(platfor
 
 
 def test_out_of_memory_is_told(platform: Platform) -> None:
-    hungry = "sleep 2; x=aaaaaaaaaaaaaaaa; while :; do x=$x$x; done"
-    started = platform.start("ada", pod={"command": hungry})
+    started = platform.start("ada", pod={"command": HUNGRY})
+    platform.cluster.out_of_memory(started)
     opened = eventually("a stop is opened", lambda: newest(platform, started), timeout_s=30)
     assert "ran out of memory" in opened["reason"]
 

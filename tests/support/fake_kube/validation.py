@@ -174,8 +174,9 @@ def validate_change(resource: Resource, old: Object, found: Object) -> None:
     if resource == PODS and _fixed(old["spec"]) != _fixed(found["spec"]):
         why = (
             "Forbidden: pod updates may not change fields other than `spec.containers[*].image`,"
-            "`spec.initContainers[*].image`,`spec.activeDeadlineSeconds`,`spec.tolerations` (only additions to existing "
-            "tolerations),`spec.terminationGracePeriodSeconds` (allow it to be set to 1 if it was previously negative)"
+            "`spec.initContainers[*].image`,`spec.activeDeadlineSeconds`,`spec.tolerations` "
+            "(only additions to existing tolerations),"
+            "`spec.terminationGracePeriodSeconds` (allow it to be set to 1 if it was previously negative)"
         )
         raise status.invalid(resource, name, ("spec", "FieldValueForbidden", why))
     if resource == CLAIMS and old["spec"] != found["spec"]:

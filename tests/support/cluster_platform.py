@@ -1,0 +1,262 @@
+"""The whole platform on a real cluster, in namespaces of its own: pushed, installed, reached by a forwarded port."""
+
+import contextlib
+import json
+import os
+import secrets
+import shutil
+import socket
+import subprocess
+import sys
+import threading
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+import docker
+import httpx
+import yaml
+
+from hubernate_core.names import KUBE_INSTANCE, KUBE_SERVER, profile_repository
+from hubernate_core.platform_file import Accounts
+from hubernate_machine import mirrors, proxy
+from hubernate_machine.images.build import ensure_images
+from hubernate_machine.images.catalogue import push_to
+from hubernate_machine.kubernetes.kubectl import Kubectl
+from hubernate_machine.kubernetes.overlay import PLATFORM, Overlay
+from hubernate_machine.kubernetes.secrets import ensure_secrets, read_accounts
+from support.cluster import REGISTRY, Cluster
+from support.cluster_manifests import agent_per_node, renamed
+from support.installation import ROOT, wait_until
+from support.person import Person
+
+_STATE = "/var/lib/hubernate-test"
+_SERVICE = """\
+c.HubernateService.reconcile_every_s = 1
+c.HubernateService.cull_every_s = 1
+c.HubernateService.hub_every_s = 2
+c.HubernateService.hub_grace_s = 10
+c.HubernateService.agent_silent_after_s = 25
+c.HubernateService.retry_after_s = 5
+"""
+_HUB = "c.Gate.activity_interval_s = 1\n"
+_OVERLAY = {
+    "resources": ["../../base"],
+    "components": ["images"],
+    "configMapGenerator": [
+        {"name": "platform", "namespace": "hubernate", "files": ["platform.json", "service.py", "hub.py"]},
+        {
+            "name": "catalogue",
+            "namespace": "hubernate",
+            "files": ["profiles.json", "tenants.json"],
+            "options": {"disableNameSuffixHash": True},
+        },
+    ],
+}
+_TENANT = {"quota": {"servers": 20}}
+
+
+@dataclass
+class Platform:
+    """One platform on a cluster. `instance` is its namespace too."""
+
+    cluster: Cluster
+    instance: str
+    port: int
+    forwarding: list[subprocess.Popen[bytes]] = field(default_factory=list)
+    ended: threading.Event = field(default_factory=threading.Event)
+
+    @property
+    def url(self) -> str:
+        return f"http://127.0.0.1:{self.port}"
+
+    @cached_property
+    def accounts(self) -> Accounts:
+        found = read_accounts(Kubectl(self.instance))
+        assert found is not None
+        return found
+
+    def person(self, name: str) -> Person:
+        """`name`, logged in."""
+        known = self.accounts
+        return Person.login(self.url, name, known.admin_password if name == known.admin else known.user_password)
+
+    def kubectl(self, *arguments: str, **options: Any) -> str:
+        """kubectl in the platform's own namespace."""
+        return self.cluster.kubectl(f"--namespace={self.instance}", *arguments, **options)
+
+    def pods(self, server_id: str = "") -> list[dict[str, Any]]:
+        """The notebooks' pods, of one server or of all."""
+        selector = f"{KUBE_INSTANCE}={self.instance},hubernate.io/role=notebook"
+        selector += f",{KUBE_SERVER}={server_id}" if server_id else ""
+        found: list[dict[str, Any]] = self.cluster.get("pods", "--all-namespaces", f"--selector={selector}")["items"]
+        return found
+
+    def pod_of(self, person: Person) -> dict[str, Any]:
+        """The pod of a person's server, which must be the only one."""
+        (found,) = self.pods(person.platform_server()["id"])
+        return found
+
+    def component(self, name: str) -> dict[str, Any]:
+        """The running pod of ``hub``, ``service``, ``proxy``, or the first ``agent``."""
+        listed = self.cluster.get(
+            "pods", f"--namespace={self.instance}", f"--selector=app.kubernetes.io/component={name}"
+        )["items"]
+        found: dict[str, Any] = next(each for each in listed if not each["metadata"].get("deletionTimestamp"))
+        return found
+
+    def kill(self, component: str, node: str = "") -> None:
+        """kill -9 of a component's first process; the kubelet starts the container again."""
+        listed = self.cluster.get(
+            "pods", f"--namespace={self.instance}", f"--selector=app.kubernetes.io/component={component}"
+        )["items"]
+        pod = next(each for each in listed if not node or each["spec"]["nodeName"] == node)
+        status = pod["status"]["containerStatuses"][0]
+        container = status["containerID"].partition("//")[2]
+        socket_of = {each.name: each.socket for each in self.cluster.nodes()}
+        ctr = shutil.which("ctr") or str(self.cluster.kubeconfig.parent / "bin" / "ctr")
+        containerd = [ctr, "-a", socket_of[pod["spec"]["nodeName"]], "-n", "k8s.io"]
+        kill = [*containerd, "tasks", "kill", "-s", "SIGKILL", container]
+        subprocess.run(kill, check=True, capture_output=True, timeout=30)
+        before = status["restartCount"]
+        name = pod["metadata"]["name"]
+
+        def again() -> bool:
+            now = self.cluster.get("pod", name, f"--namespace={self.instance}")["status"]["containerStatuses"][0]
+            return bool(now["restartCount"] > before and now["ready"])
+
+        wait_until(f"{component} runs again", again, timeout_s=120)
+
+    def forward(self) -> None:
+        """Keep the proxy's Service at `url`, also when its pod is replaced."""
+        while not self.ended.is_set():
+            command = self.cluster.command(
+                f"--namespace={self.instance}", "port-forward", "service/proxy-public", f"{self.port}:8000"
+            )
+            with subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL) as process:
+                self.forwarding.append(process)
+                process.wait()
+            self.ended.wait(0.5)
+
+    def answers(self) -> bool:
+        """Whether hub and service answer through the proxy."""
+        try:
+            paths = ("/hub/health", "/services/hubernate/health")
+            return all(httpx.get(f"{self.url}{path}", timeout=5).status_code == 200 for path in paths)
+        except httpx.HTTPError:
+            return False
+
+
+def _free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
+
+
+def push_images(overlay: Path) -> None:
+    """Build what is missing, push it, and have `overlay` use it."""
+    client = docker.from_env(timeout=600)
+    found = mirrors.ask_machine(os.environ, [sys.executable, "-m", "pip"], proxy.npm())
+    tags, _ = ensure_images(client, (*PLATFORM, "base"), ROOT, found)
+    images = {
+        name: f"{REGISTRY}/{push_to(client, tags[name], REGISTRY, where)}"
+        for name in (*PLATFORM, "base")
+        for where in [profile_repository(name) if name == "base" else f"hubernate/{name}"]
+    }
+    Overlay(overlay).name_images(REGISTRY, images)
+
+
+def write_overlay(folder: Path, platform: Platform, registry_url: str, changes: dict[str, Any]) -> Path:
+    """A copy of config/kubernetes with an overlay of this test's."""
+    shutil.copytree(ROOT / "config" / "kubernetes", folder, dirs_exist_ok=True)
+    overlay = folder / "overlays" / "test"
+    (overlay / "images").mkdir(parents=True)
+    description = {
+        "instance": platform.instance,
+        "node": "",
+        "public_url": platform.url,
+        "registry": REGISTRY,
+        "registry_url": registry_url,
+        "images": {"gate": ""},
+        "kubernetes": {"namespace": platform.instance, "save_grace_s": 120} | changes,
+    }
+    tenants = [{"name": name, "title": name.title()} | _TENANT for name in ("research", "analytics")]
+    files = {
+        "kustomization.yaml": json.dumps(_OVERLAY),
+        "platform.json": json.dumps(description),
+        "tenants.json": json.dumps(tenants),
+        "profiles.json": json.dumps(_PROFILES),
+        "service.py": _SERVICE,
+        "hub.py": _HUB,
+    }
+    for name, text in files.items():
+        (overlay / name).write_text(text)
+    return overlay
+
+
+_PROFILES: list[dict[str, Any]] = [
+    {
+        "name": "base",
+        "title": "Python",
+        "image": f"{REGISTRY}/profiles/base@sha256:{'0' * 64}",
+        "resources": {"cpu": "1", "memory": "1Gi"},
+        # Small enough for many of them on a test's machine.
+        "kubernetes": {"cpu_guarantee": "50m", "memory_guarantee": "128Mi", "disk_guarantee": "64Mi"},
+    }
+]
+
+
+def install(cluster: Cluster, folder: Path, **changes: Any) -> Platform:
+    """Install a platform of its own; returns when it answers."""
+    platform = Platform(cluster, "t" + secrets.token_hex(4), _free_port())
+    overlay = write_overlay(folder, platform, cluster.registry_url(), changes)
+    push_images(overlay)
+    apply(platform, overlay)
+    ensure_secrets(Kubectl(platform.instance))
+    threading.Thread(target=platform.forward, daemon=True).start()
+    wait_until("the platform answers", platform.answers, timeout_s=240)
+    return platform
+
+
+def apply(platform: Platform, overlay: Path) -> None:
+    """`kubectl apply` of the overlay, under this test's names."""
+    documents = list(yaml.safe_load_all(platform.cluster.kubectl("kustomize", str(overlay))))
+    mine = agent_per_node(
+        renamed(documents, platform.instance), platform.cluster.nodes(), f"{_STATE}/{platform.instance}"
+    )
+    spaces = [each for each in mine if each["kind"] == "Namespace"]
+    for part in (spaces, mine):
+        platform.cluster.kubectl("apply", "--filename=-", text=yaml.safe_dump_all(part))
+
+
+def uninstall(platform: Platform) -> None:
+    """Remove everything of the platform, saved or not."""
+    platform.ended.set()
+    for process in platform.forwarding:
+        process.terminate()
+    cluster, mine = platform.cluster, f"--selector={KUBE_INSTANCE}={platform.instance}"
+    cluster.kubectl("delete", "namespace", platform.instance, "--wait=false", check=False)
+    now = ("--grace-period=0", "--force", "--wait=false")
+    cluster.kubectl("delete", "pods", "--all-namespaces", mine, *now, check=False)
+    cluster.kubectl("delete", "namespaces", mine, "--wait=false", check=False)
+    kinds = (
+        "clusterroles,clusterrolebindings,priorityclasses,validatingadmissionpolicies,validatingadmissionpolicybindings"
+    )
+    for line in cluster.kubectl("get", kinds, "--output=name").splitlines():
+        if line.partition("/")[2].startswith(f"{platform.instance}-"):
+            cluster.kubectl("delete", line, check=False)
+    shutil.rmtree(f"{_STATE}/{platform.instance}", ignore_errors=True)
+
+
+@contextlib.contextmanager
+def platform_on(cluster: Cluster, folder: Path, **changes: Any) -> Iterator[Platform]:
+    """A platform before the body, nothing of it after."""
+    platform = None
+    try:
+        platform = install(cluster, folder, **changes)
+        yield platform
+    finally:
+        if platform is not None and not os.environ.get("HUBERNATE_TEST_KEEP"):
+            uninstall(platform)
