@@ -163,6 +163,7 @@ class KubeApi:
                 configuration.ssl_ca_cert = settings.ca_file or None
                 if settings.token_file:
                     configuration.refresh_api_key_hook = _TokenFile(settings)
+                    configuration.refresh_api_key_hook(configuration)  # it is only asked where there is a token before
             elif settings.kubeconfig:
                 await load_kube_config(settings.kubeconfig, client_configuration=configuration, persist_config=False)
             else:
