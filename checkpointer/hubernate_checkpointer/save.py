@@ -1,5 +1,4 @@
-"""One save: from a container's changes to an image that was read back. Freezes shortly, reports every step, removes
-nothing."""
+"""One save: from a container's changes to an image that was read back. Freezes shortly, removes nothing."""
 
 import time
 from collections.abc import Callable, Iterator, Sequence
@@ -38,8 +37,7 @@ _LONG_ROUND_S = 8.0
 class Save:
     """One save of one container under one order.
 
-    Raises (from `run`): any HubernateError, or OSError when this node's disk fails. Nothing is left behind but blobs
-    that
+    Raises (from `run`): any HubernateError, or OSError when this node's disk fails. Nothing is left but blobs, which
     the registry's garbage collection takes.
     """
 
@@ -49,7 +47,6 @@ class Save:
         self._reporter = reporter
         self._notes = Notes()
         self._frozen_s = 0.0
-        self._changed = False
         self._doubt: tuple[int | None, frozenset[str]] = (None, frozenset())
         self._exit = ExitStack()
 
@@ -67,7 +64,7 @@ class Save:
             else:
                 with self.reaching(Step.CAPTURED):
                     self._first_layer(container, still=True)
-            if only_changes and not self._changed and self._known.digest:
+            if only_changes and self._known.digest and self._shown() == self._recorded():
                 return None
             return self._store()
 
@@ -260,16 +257,23 @@ class Save:
             method = self._tools.engine.compression
         layer = self._push.add(method, self._base.media_type(method), write)
         self._reporter.progress(push_total_bytes=self._push.total)
-        below = [each.layer for each in self._own] or self._order.parent_layers[: self._plan.kept]
+        below = self._shown()
         if below and below[-1].diff_id == layer.diff_id:
             return  # only what was in doubt was copied again, and it is as it was: applied twice, it changes nothing
         self._own.append(OwnLayer(layer, since))
-        self._changed = True
+
+    def _shown(self) -> tuple[Layer, ...]:
+        """Our layers in the image of this save."""
+        return (*self._order.parent_layers[: self._plan.kept], *(each.layer for each in self._own))
+
+    def _recorded(self) -> tuple[Layer, ...]:
+        """Our layers in the image that is recorded of this container."""
+        return (*self._order.parent_layers[: self._known.kept], *(each.layer for each in self._known.layers))
 
     def _store(self) -> SavedImage:
         """Config, manifest and tag; then everything is read back."""
         order, tools = self._order, self._tools
-        layers = (*order.parent_layers[: self._plan.kept], *(each.layer for each in self._own))
+        layers = self._shown()
         with self.reaching(Step.PUSHED):
             tag = f"g{order.generation}-{order.operation_id}"
             manifest = self._push.finish(self._base, order.base_repository, layers, order.labels, tag)

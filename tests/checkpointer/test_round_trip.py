@@ -10,7 +10,7 @@ import pytest
 from docker.models.containers import Container
 
 from hubernate_core.operation import Kind
-from support.agent import Node
+from support.agent import Node, succeeded
 from support.engine import merged, shell
 from support.engines import on_both_engines
 from support.pods import PodNode
@@ -102,6 +102,27 @@ def test_a_save_without_changes_adds_nothing(node: Node) -> None:
     third = node.saved(resumed, Kind.STOP, parent=second)
     # CRI makes mount points anew in each container, which moves the times of their folders: no layer more, at least.
     assert third.layers == second.layers or (isinstance(node, PodNode) and len(third.layers) == len(second.layers))
+
+
+_BACK = "cat /tmp/older > /opt/one; touch -t 200102030405 /opt/one"
+_GOES_BACK = f"trap '{_BACK}; exit 0' TERM; while :; do sleep 0.1; done"
+_OLD = "dd if=/dev/urandom of=/opt/noise bs=1048576 count=20; dd if=/dev/urandom of=/tmp/older bs=1024 count=100"
+
+
+def test_what_goes_back_while_it_ends_is_a_change_too(node: Node) -> None:
+    """As the server ends, a file becomes what an older layer holds, time and all: the newest image shows another."""
+    node.start_agent(stop_grace_s=10)
+    container = node.notebook(command=["/bin/sh", "-c", _GOES_BACK])
+    shell(container, f"{_OLD}; cp /tmp/older /opt/one; echo 1 >> /opt/one")
+    node.saved(container)
+    shell(container, _BACK)
+    older = node.saved(container)
+    shell(container, "echo two > /opt/one")
+    row = node.save(container, Kind.STOP)
+    succeeded(row.operation)
+    assert len(row.recorded[0][1].layers) > len(older.layers), "stacked, or there is no older layer to go back to"
+    resumed = node.resume(row.recorded[-1][1])
+    assert shell(resumed, "stat -c %s /opt/one").strip() == "102400"
 
 
 _FOLDERS = ("opt/app", "opt/other", "opt/app/sub", "opt/new", "opt/new/deep", "home")
