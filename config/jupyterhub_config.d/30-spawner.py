@@ -1,14 +1,15 @@
 """How notebooks are started: by the engine that platform.json names."""
 
-from hubernate_spawner.docker import TenantDockerSpawner
 from hubernate_spawner.installation import read_installation
-from hubernate_spawner.kubernetes import TenantKubeSpawner
 
 c = get_config()  # noqa: F821  # given by traitlets
 here = read_installation()
 platform, cluster = here.platform, here.platform.kubernetes
 
+# Each is imported where it is chosen: the Kubernetes client alone takes 60 MB.
 if cluster is None:
+    from hubernate_spawner.docker import TenantDockerSpawner
+
     c.JupyterHub.spawner_class = TenantDockerSpawner
     chosen = c.TenantDockerSpawner
     chosen.node = platform.node
@@ -16,6 +17,8 @@ if cluster is None:
     # A resume may pull an image, and waits for a save that is still going on.
     c.Spawner.start_timeout = 600
 else:
+    from hubernate_spawner.kubernetes import TenantKubeSpawner
+
     c.JupyterHub.spawner_class = TenantKubeSpawner
     chosen = c.TenantKubeSpawner
     chosen.ca_bundle = bool(platform.mirrors.ca_bundle)

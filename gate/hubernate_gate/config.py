@@ -7,7 +7,6 @@ whose import would cost every notebook some ten megabytes; a test holds the two 
 import difflib
 import json
 import os
-import stat
 from dataclasses import MISSING, dataclass, field, fields
 from pathlib import Path
 from typing import Any, get_args, get_origin
@@ -17,6 +16,7 @@ from traitlets import Enum, Float, Integer, List, TraitError, Unicode
 from traitlets.config import Configurable
 
 from hubernate_core.errors import InvalidInput, shorten
+from hubernate_core.private import is_private
 
 from .target import Refused, read_target
 
@@ -120,16 +120,9 @@ def load_settings(path: Path) -> GateSettings:
         text = path.read_text(encoding="utf-8")
     except (OSError, UnicodeDecodeError) as error:
         raise InvalidInput(str(path), f"cannot be read ({type(error).__name__}); the spawner writes it") from error
-    if not _is_private(found):
+    if not is_private(found, os.geteuid(), {os.getegid(), *os.getgroups()}):
         raise InvalidInput(str(path), "holds tokens and is open to others; give it mode 0400")
     return parse_settings(text, str(path))
-
-
-def _is_private(found: os.stat_result) -> bool:
-    """Nobody but this process may read it. On Kubernetes it is root's and readable to a group of ours (``fsGroup``)."""
-    open_to = stat.S_IMODE(found.st_mode) & 0o077
-    lent = open_to == stat.S_IRGRP and found.st_uid == 0 and os.getuid() != 0
-    return not open_to or (lent and found.st_gid in (os.getegid(), *os.getgroups()))
 
 
 def parse_settings(text: str, where: str = GATE_FILE) -> GateSettings:

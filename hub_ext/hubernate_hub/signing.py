@@ -10,6 +10,7 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
 from hubernate_core.checkpoint import Checkpoint
 from hubernate_core.errors import Broken
+from hubernate_core.private import is_private
 from hubernate_core.record import Record, check_record
 
 
@@ -67,7 +68,7 @@ def load_signer(path: Path, *, may_create: bool) -> Signer:
         if not may_create:
             raise Broken(f"the signing key {path} is missing and checkpoints exist; restore it from the backup")
         _create(path)
-    if not _is_private(path):
+    if not is_private(path.stat(), os.geteuid(), {os.getegid(), *os.getgroups()}):
         raise Broken(f"the signing key {path} may be read by others; chmod 0600 it and find out who did")
     try:
         key = serialization.load_pem_private_key(path.read_bytes(), password=None)
@@ -76,13 +77,6 @@ def load_signer(path: Path, *, may_create: bool) -> Signer:
     if not isinstance(key, Ed25519PrivateKey):
         raise Broken(f"the signing key {path} is not an Ed25519 key")
     return Signer(key)
-
-
-def _is_private(path: Path) -> bool:
-    """Whether nobody else reads it. A pod sees a Secret as root's files that its own group may read."""
-    held = path.stat()
-    open_to = held.st_mode & 0o077
-    return not open_to or (open_to == 0o040 and held.st_uid == 0 != os.geteuid() and held.st_gid in os.getgroups())
 
 
 def _create(path: Path) -> None:

@@ -10,6 +10,7 @@ from pydantic import BaseModel, ValidationError
 
 from hubernate_core.errors import Broken, shorten
 from hubernate_core.platform_file import Accounts, Platform
+from hubernate_core.private import is_private
 
 _Model = TypeVar("_Model", bound=BaseModel)
 
@@ -95,10 +96,8 @@ def check_private(path: Path) -> None:
         held = path.stat()
     except OSError as problem:
         raise Broken(f"{path}: {problem.strerror}; 'hubernate up' writes it") from problem
-    mode = held.st_mode & 0o777
-    # Kubernetes gives a Secret to a pod as root's files that the pod's own group may read.
-    ours = mode & 0o077 == 0o040 and held.st_uid == 0 != os.geteuid() and held.st_gid in os.getgroups()
-    if mode & 0o077 and not ours:
+    if not is_private(held, os.geteuid(), {os.getegid(), *os.getgroups()}):
+        mode = held.st_mode & 0o777
         raise Broken(f"{path} holds a secret and has mode {mode:04o}; run: chmod 600 {path}")
 
 

@@ -4,6 +4,7 @@ JupyterHub itself only warns of an option that does not exist, and tells a wrong
 """
 
 import difflib
+import importlib
 import re
 from pathlib import Path
 from typing import Any
@@ -12,7 +13,6 @@ from jupyterhub.app import JupyterHub
 from jupyterhub.auth import Authenticator
 from jupyterhub.proxy import ConfigurableHTTPProxy
 from jupyterhub.spawner import Spawner
-from kubespawner import KubeSpawner
 from traitlets import HasTraits, TraitError
 from traitlets.config import Config, Configurable, PyFileConfigLoader
 from traitlets.config.loader import DeferredConfig, LazyConfigValue
@@ -21,14 +21,15 @@ from hubernate_core.errors import InvalidInput, shorten
 
 from .accounts import EmbeddedAuthenticator
 from .docker import TenantDockerSpawner
-from .kubernetes import TenantKubeSpawner
 from .oauth import TenantOAuthenticator
 
 _CLASSES: tuple[type[Configurable], ...] = (
     JupyterHub, Authenticator, EmbeddedAuthenticator, TenantOAuthenticator, ConfigurableHTTPProxy, Spawner,
-    TenantDockerSpawner, KubeSpawner, TenantKubeSpawner,
+    TenantDockerSpawner,
 )  # fmt: skip
 _KNOWN = {each.__name__: each for each in _CLASSES}
+_ON_KUBERNETES = {"KubeSpawner": "kubespawner", "TenantKubeSpawner": "hubernate_spawner.kubernetes"}
+"""Class → module, loaded only when a file names the class: their client takes 60 MB."""
 _OTHERS = {"Gate", "JupyterHubHTTPClient", "Application", "Proxy", "LoggingConfigurable", "OAuthenticator"}
 """Sections that are checked where they are used, not here."""
 
@@ -59,14 +60,15 @@ def load_part(path: Path) -> Config:
 
 
 def _check_section(path: Path, section: str, options: Config) -> None:
-    if section not in _KNOWN:
-        close = difflib.get_close_matches(section, [*_KNOWN, *_OTHERS], n=1, cutoff=0.8)
+    if section not in _KNOWN and section not in _ON_KUBERNETES:
+        close = difflib.get_close_matches(section, [*_KNOWN, *_ON_KUBERNETES, *_OTHERS], n=1, cutoff=0.8)
         if close and section not in _OTHERS:
             raise InvalidInput(
                 _line(path, f"c.{section}."), f"no class {section!r} is configured; did you mean {close[0]!r}?"
             )
         return
-    traits = _KNOWN[section].class_traits(config=True)
+    known = _KNOWN.get(section) or getattr(importlib.import_module(_ON_KUBERNETES[section]), section)
+    traits = known.class_traits(config=True)
     for name, value in options.items():
         place = f"c.{section}.{name}"
         if name not in traits:

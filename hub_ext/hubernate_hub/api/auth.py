@@ -7,7 +7,7 @@ from typing import Annotated
 
 from fastapi import Depends, Request
 
-from hubernate_core.errors import NotAllowed, NotFound
+from hubernate_core.errors import InvalidInput, NotAllowed, NotFound
 from hubernate_core.names import CheckpointId, OperationId, ServerId, check_id
 
 from ..context import Context, Work
@@ -181,5 +181,5 @@ def _id(text: str) -> str:
     """`text`, or NotFound: a malformed id is simply of nothing, and never reaches a query."""
     try:
         return check_id(text, "id")
-    except Exception as problem:
+    except InvalidInput as problem:
         raise NotFound("there is nothing by that id") from problem

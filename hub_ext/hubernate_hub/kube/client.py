@@ -6,17 +6,18 @@ import logging
 import time
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import aiohttp
-from kubernetes_asyncio.client import ApiClient, Configuration
-from kubernetes_asyncio.config import ConfigException, load_incluster_config, load_kube_config
 
 from hubernate_core.errors import InvalidInput, Unavailable, shorten
 
 from .config import KubernetesBackend
 from .errors import error_of
 from .resources import NAMESPACES, Object, Resource, name_of, resource_of
+
+if TYPE_CHECKING:  # imported where it is used: 60 MB that a service beside Docker Engine does not need
+    from kubernetes_asyncio.client import ApiClient, Configuration
 
 FIELD_MANAGER = "hubernate"
 _TOKEN_AGAIN_S = 60.0
@@ -148,14 +149,19 @@ class KubeApi:
             reason = shorten(str(problem) or type(problem).__name__, 200)
             raise Unavailable(f"{what}: the API server did not answer ({reason}); running servers go on") from problem
 
-    async def _connected(self) -> ApiClient:
+    async def _connected(self) -> "ApiClient":
+        from kubernetes_asyncio.client import ApiClient
+
         async with self._opening:
             if self._client is None:
                 self._client = ApiClient(await self._configuration())
                 self._client.user_agent = "hubernate-service"
         return self._client
 
-    async def _configuration(self) -> Configuration:
+    async def _configuration(self) -> "Configuration":
+        from kubernetes_asyncio.client import Configuration
+        from kubernetes_asyncio.config import ConfigException, load_incluster_config, load_kube_config
+
         settings, configuration = self._settings, Configuration()
         try:
             if settings.api_url:
@@ -180,7 +186,7 @@ class _TokenFile:
         self._path = settings.path("token_file")
         self._read_at = 0.0
 
-    def __call__(self, configuration: Configuration) -> None:
+    def __call__(self, configuration: "Configuration") -> None:
         if self._path is None or (self._read_at and time.monotonic() - self._read_at < _TOKEN_AGAIN_S):
             return
         configuration.api_key["BearerToken"] = f"Bearer {self._path.read_text().strip()}"
@@ -198,6 +204,9 @@ def check_settings(settings: KubernetesBackend) -> None:
         if path is not None and not path.is_file():
             raise InvalidInput(f"c.KubernetesBackend.{name}", f"{path} is not there")
     if not settings.api_url and not settings.kubeconfig:
+        from kubernetes_asyncio.client import Configuration
+        from kubernetes_asyncio.config import ConfigException, load_incluster_config
+
         try:
             load_incluster_config(client_configuration=Configuration())
         except ConfigException as problem:
