@@ -95,7 +95,9 @@ class PrivateContainerd:
         )
 
     def _import_pause(self) -> None:
-        self.ctr("images", "import", "--index-name", _PAUSE, "-", stdin=_pause_archive())
+        # The archive names it. A name for the index too would name both: the second takes it from the first, which is
+        # then collected while `ctr` still reads it.
+        self.ctr("images", "import", "-", stdin=_pause_archive())
 
     def close(self) -> None:
         """End every process in it, then itself."""
