@@ -48,7 +48,9 @@ def test_killed_while_stopping_a_server(node: Node, step: str, count: int) -> No
     succeeded(row.operation)
     check(node, [row], container.id, started)
     assert node.let_go(container)
-    assert gate is None or gate.id not in {each.id for each in node.client.containers.list(all=True)}
+    assert gate is None or gate.id not in {
+        each.id for each in node.client.containers.list(all=True, ignore_removed=True)
+    }
     assert not list((node.folder / "state/spool").iterdir())
     assert not list((node.folder / "state/frozen").iterdir())
     assert _soon(lambda: not list((node.folder / "state/operations").iterdir())), "the journal is cleared"

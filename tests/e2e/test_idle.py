@@ -66,17 +66,19 @@ def scene(platform: Installation) -> Iterator[Callable[[str], Person]]:
     """Four servers under a rule of eight seconds: left alone, with an open tab, with a silent long cell, kept awake."""
     linus = platform.person("linus")
     ended = threading.Event()
-    with rule(platform, idle_after="PT8S"), ThreadPoolExecutor(5) as pool:
+    with ThreadPoolExecutor(5) as pool:
         list(pool.map(lambda name: start(linus.at(name), name), ("alone", "tab", "cell", "awake")))
         linus.at("cell").leave_running("import time; time.sleep(40); open('/opt/env/end.txt', 'w').write('end')")
         awake = linus.at("awake")
         kept = awake.api("POST", f"/servers/{awake.platform_server()['id']}/keep-awake", json={"minutes": 60})
         assert kept.status_code == 200
         pool.submit(polls, linus.at("tab"), ended)
-        try:
-            yield linus.at
-        finally:
-            ended.set()
+        # Only now: on a busy machine the last of four servers takes longer than the rule to get this far.
+        with rule(platform, idle_after="PT8S"):
+            try:
+                yield linus.at
+            finally:
+                ended.set()
 
 
 def test_a_server_left_alone_saves_itself_and_stops(scene: Callable[[str], Person]) -> None:

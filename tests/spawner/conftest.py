@@ -29,10 +29,10 @@ def installed(images: Images, tmp_path: Path) -> Iterator[Installed]:
         yield Installed(service, images, token_file)
     engine = docker.from_env()
     ours = {"label": f"{names.INSTANCE_LABEL}={instance}"}
-    for container in engine.containers.list(all=True, filters=ours):
+    for container in engine.containers.list(all=True, filters=ours, ignore_removed=True):
         container.remove(force=True)
-    for network in engine.networks.list(filters=ours):
+    for network in engine.networks.list(filters=ours, ignore_removed=True):
         network.remove()
-    for volume in engine.volumes.list(filters=ours):
+    for volume in engine.volumes.list(filters=ours, ignore_removed=True):
         with contextlib.suppress(docker.errors.APIError):
             volume.remove()

@@ -283,7 +283,8 @@ def upper(container: Container) -> Path:
 
 def remove_all(client: docker.DockerClient, instance: str) -> None:
     """Remove every container of one test installation."""
-    for container in client.containers.list(all=True, filters={"label": f"{INSTANCE_LABEL}={instance}"}):
+    ours = {"label": f"{INSTANCE_LABEL}={instance}"}
+    for container in client.containers.list(all=True, filters=ours, ignore_removed=True):
         if container.status == "paused":
             container.unpause()
         container.remove(force=True)

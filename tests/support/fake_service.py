@@ -202,7 +202,8 @@ class FakeService:
     def remove_containers(self) -> None:
         """What the agent does at the end of a release."""
         client = docker.from_env()
-        for each in client.containers.list(all=True, filters={"label": f"{names.SERVER_LABEL}={self.server_id}"}):
+        ours = {"label": f"{names.SERVER_LABEL}={self.server_id}"}
+        for each in client.containers.list(all=True, filters=ours, ignore_removed=True):
             each.remove(force=True)
         self.state = ServerState.ASLEEP
 
@@ -238,7 +239,6 @@ class Installed:
 
     def containers(self) -> list[str]:
         """Names of this installation's containers, stopped ones too."""
-        found = docker.from_env().containers.list(
-            all=True, filters={"label": f"{names.INSTANCE_LABEL}={self.instance}"}
-        )
+        ours = {"label": f"{names.INSTANCE_LABEL}={self.instance}"}
+        found = docker.from_env().containers.list(all=True, filters=ours, ignore_removed=True)
         return sorted(each.name for each in found)

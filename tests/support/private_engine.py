@@ -102,7 +102,7 @@ class PrivateEngine:
         if self._process is None:
             self.start()
         client = self.client()
-        for container in client.containers.list(all=True):
+        for container in client.containers.list(all=True, ignore_removed=True):
             container.remove(force=True)
         client.close()
         self.end(signal.SIGTERM)
