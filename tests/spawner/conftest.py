@@ -31,8 +31,8 @@ def installed(images: Images, tmp_path: Path) -> Iterator[Installed]:
     ours = {"label": f"{names.INSTANCE_LABEL}={instance}"}
     for container in engine.containers.list(all=True, filters=ours, ignore_removed=True):
         container.remove(force=True)
-    for network in engine.networks.list(filters=ours, ignore_removed=True):
+    for network in engine.networks.list(filters=ours):
         network.remove()
-    for volume in engine.volumes.list(filters=ours, ignore_removed=True):
+    for volume in engine.volumes.list(filters=ours):
         with contextlib.suppress(docker.errors.APIError):
             volume.remove()
