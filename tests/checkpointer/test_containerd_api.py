@@ -4,6 +4,8 @@ import hashlib
 import importlib
 import os
 import re
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -158,7 +160,35 @@ def test_control_groups_of_version_2(tmp_path: Path, monkeypatch: pytest.MonkeyP
     assert (group.told_to_freeze, group.frozen) == (True, True)
 
 
-@pytest.mark.parametrize("lines", ["0::/../../pods/c0ffee\n", "0::/pods/another\n", ""])
+def test_control_groups_are_found_from_within_a_cgroup_namespace(tmp_path: Path) -> None:
+    """As an agent's container sees them on a node with version 2: paths from its own group, the whole tree mounted."""
+    root, marker = tmp_path / "cgroup", f"c0ffee{os.getpid()}"
+    root.mkdir()
+    subprocess.run(["mount", "-t", "cgroup2", "none", root], check=True)
+    top = root / f"hbn-{os.getpid()}"
+    agents, own = top / "agent", top / "pod" / f"cri-{marker}.scope"
+    code = (
+        "from pathlib import Path; from hubernate_checkpointer.capture.cgroup import find_cgroup;"
+        f"group = find_cgroup(Path('/proc'), Path({str(root)!r}), {marker!r});"
+        "group.freeze(); print(group.frozen, group.cpu_seconds is not None); group.thaw(); print(group.frozen)"
+    )
+    notebook = subprocess.Popen(["sleep", "60"])
+    try:
+        for group in (agents, own):
+            group.mkdir(parents=True)
+        (own / "cgroup.procs").write_text(str(notebook.pid))
+        script = f'echo $$ > {agents}/cgroup.procs; exec unshare --cgroup {sys.executable} -c "$0"'
+        seen = subprocess.run(["sh", "-c", script, code], capture_output=True, text=True, timeout=60, check=False)
+        assert seen.stdout.split() == ["True", "True", "False"], seen.stderr
+    finally:
+        notebook.kill()
+        notebook.wait()
+        for group in (own, own.parent, agents, top):
+            group.rmdir()
+        subprocess.run(["umount", root], check=True)
+
+
+@pytest.mark.parametrize("lines", ["0::/../../pods/c0ffee2\n", "0::/pods/another\n", ""])
 def test_a_control_group_that_is_not_shown(tmp_path: Path, lines: str) -> None:
     _process(tmp_path / "proc", 7, cgroup=lines)
     (tmp_path / "cgroup/pods/c0ffee").mkdir(parents=True)

@@ -7,6 +7,7 @@ preStop hook). A file always answers, also when containerd does not run.
 Sources: cgroups(7); kernel, Documentation/admin-guide/cgroup-v1/freezer-subsystem.rst, cpuacct.rst, cgroup-v2.rst.
 """
 
+import os
 import time
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -118,13 +119,20 @@ def _folder(root: Path, row: list[str], name: str, controller: str) -> Path | No
     """The folder of the part of `row`'s path that ends with the container's own group; None when it is not shown."""
     parts = row[2].strip("/").split("/")
     own = next((at for at, part in enumerate(parts) if name in part), None)
-    if own is None or ".." in parts:  # with "..", this process sees its own part of the tree only
+    if own is None:
         return None
     for folder in dict.fromkeys((controller, row[1])):
-        path = root.joinpath(folder, *parts[: own + 1])
-        if path.is_dir():
+        # A container has a cgroup namespace of its own in version 2: the path is then told from this process' group
+        # ("/../../pod/container"), while what is mounted at `root` is the node's whole tree.
+        path = _below(root / folder, parts[own]) if ".." in parts else root.joinpath(folder, *parts[: own + 1])
+        if path is not None and path.is_dir():
             return path
     return None
+
+
+def _below(root: Path, name: str) -> Path | None:
+    """The group called `name`, wherever it is."""
+    return next((Path(folder, name) for folder, groups, _ in os.walk(root) if name in groups), None)
 
 
 def _read(path: Path) -> str | None:
