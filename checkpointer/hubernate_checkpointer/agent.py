@@ -62,9 +62,9 @@ class Agent:
         self._stop = Event()
         self._folder = Path(settings.state_dir)
         journal = Journal(self._folder)
-        engine = connect(settings, lambda: _login(settings.registry_login_file))
+        engine = connect(settings, lambda: login_of(settings.registry_login_file))
         url = settings.registry_url or f"{settings.registry_scheme}://{settings.registry}"
-        registry = Registry(url, lambda: _login(settings.registry_login_file), settings.registry_timeout_s)
+        registry = Registry(url, lambda: login_of(settings.registry_login_file), settings.registry_timeout_s)
         freezer = Freezer(engine, journal.frozen, settings.freeze_limit_s)
         self.metrics = Metrics()
         self._tools = Tools(settings, engine, registry, journal, freezer, self.metrics, self._stop, on_step)
@@ -235,7 +235,7 @@ class Agent:
             self._tools.journal.forget_container(container_id)
 
 
-def _login(path: str) -> tuple[str, str] | None:
+def login_of(path: str) -> tuple[str, str] | None:
     """User and password for the registry, None without a file."""
     if not path:
         return None

@@ -23,6 +23,8 @@ from .findings import Grade
 from .images.build import ensure_images
 from .images.catalogue import add_own, publish, push_to
 from .kubernetes.cli import app as kubernetes_app
+from .kubernetes.doctor import examine
+from .kubernetes.kubectl import Kubectl
 from .kubernetes.overlay import PLATFORM, Overlay
 from .layout import Layout, alone, ensure_folders, read_platform
 from .settings import project_root, read_settings
@@ -81,9 +83,14 @@ def status(output: Output = Form.TABLE) -> None:
 
 
 @app.command()
-def doctor(output: Output = Form.TABLE) -> None:
+def doctor(
+    output: Output = Form.TABLE,
+    kubernetes: Annotated[bool, typer.Option("--kubernetes", help="look at a cluster, through kubectl")] = False,
+    namespace: Annotated[str, typer.Option("-n", "--namespace", help="its namespace there")] = "hubernate",
+    context: Annotated[str, typer.Option(help="kubectl's context; empty: the current one")] = "",
+) -> None:
     """Look at everything that has to hold and say what to do. Exit code 1 when something is wrong."""
-    found = doctor_command.examine(read_settings())
+    found = examine(Kubectl(namespace, context)) if kubernetes else doctor_command.examine(read_settings())
     doctor_command.show(found, as_json=output is Form.JSON)
     if any(each.grade is Grade.WRONG for each in found):
         raise typer.Exit(1)
