@@ -46,6 +46,10 @@ def test_an_empty_part_that_the_api_server_leaves_out_is_no_difference() -> None
     assert differences({"spec": {"podSelector": {}, "list": []}}, {"spec": {}}) == []
 
 
+def test_an_object_in_a_list_does_not_say_its_kind() -> None:
+    assert differences({"apiVersion": "v1", "kind": "Namespace"} | WANTED, found()) == []
+
+
 def test_every_object_of_a_tenant_is_of_a_kind_that_this_service_knows() -> None:
     spec = TenantSpec(
         "hubernate",

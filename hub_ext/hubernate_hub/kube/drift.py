@@ -14,8 +14,9 @@ from .resources import Object
 
 
 def differences(wanted: Object, found: Object) -> list[str]:
-    """Paths such as ``spec.hard.pods`` at which `found` does not hold what `wanted` says."""
-    return list(_differ(wanted, found, ""))
+    """Paths such as ``spec.hard.pods`` at which `found`, of the same kind, does not hold what `wanted` says."""
+    # An object in a list does not say its kind.
+    return _differ({key: value for key, value in wanted.items() if key not in ("apiVersion", "kind")}, found, "")
 
 
 def _differ(wanted: Any, found: Any, path: str) -> list[str]:
