@@ -18,5 +18,7 @@ c.CheckpointAgent.token_file = "/var/run/secrets/hubernate/token"
 c.CheckpointAgent.registry = platform.registry
 c.CheckpointAgent.registry_url = platform.registry_url
 c.CheckpointAgent.state_dir = str(state / "agent")
+if platform.mirrors.ca_bundle:
+    c.CheckpointAgent.registry_ca_file = platform.mirrors.ca_bundle
 if login.exists():
     c.CheckpointAgent.registry_login_file = str(login)

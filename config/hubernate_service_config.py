@@ -21,6 +21,8 @@ if (database := state / "secrets" / "service-db-url").exists():
     c.HubernateService.db_url = database.read_text().strip()
 if platform.kubernetes:
     c.HubernateService.backend = "kubernetes"
+    if platform.mirrors.ca_bundle:
+        c.KubernetesBackend.notebook_ca_file = platform.mirrors.ca_bundle
     if (pull := state / "secrets" / "pull-config.json").exists():
         c.KubernetesBackend.pull_config_file = str(pull)
 

@@ -63,8 +63,7 @@ class Agent:
         self._folder = Path(settings.state_dir)
         journal = Journal(self._folder)
         engine = connect(settings, lambda: login_of(settings.registry_login_file))
-        url = settings.registry_url or f"{settings.registry_scheme}://{settings.registry}"
-        registry = Registry(url, lambda: login_of(settings.registry_login_file), settings.registry_timeout_s)
+        registry = open_registry(settings, settings.registry_timeout_s)
         freezer = Freezer(engine, journal.frozen, settings.freeze_limit_s)
         self.metrics = Metrics()
         self._tools = Tools(settings, engine, registry, journal, freezer, self.metrics, self._stop, on_step)
@@ -233,6 +232,20 @@ class Agent:
         here = {each.id for each in self._tools.engine.ours(self._settings.instance)}
         for container_id in self._tools.journal.known_containers() - here:
             self._tools.journal.forget_container(container_id)
+
+
+def open_registry(settings: CheckpointAgent, timeout_s: float) -> Registry:
+    """The registry of the settings.
+
+    Raises:
+        InvalidInput: the CA bundle cannot be read.
+    """
+    url = settings.registry_url or f"{settings.registry_scheme}://{settings.registry}"
+    try:
+        return Registry(url, lambda: login_of(settings.registry_login_file), timeout_s, settings.registry_ca_file)
+    except OSError as problem:  # ssl.SSLError, of a file without a certificate, is one
+        reason = f"{settings.registry_ca_file} holds no certificates that can be read ({problem.strerror or problem})"
+        raise InvalidInput("CheckpointAgent.registry_ca_file", reason) from problem
 
 
 def login_of(path: str) -> tuple[str, str] | None:

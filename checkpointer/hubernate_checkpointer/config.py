@@ -69,6 +69,11 @@ class CheckpointAgent(Configurable):  # type: ignore[misc]
         help="Where this process reaches the registry, such as http://registry:5000. Default: registry_scheme and "
         "registry. For a registry in the cluster, which nodes and so images call by another name than pods do.",
     ).tag(config=True)
+    registry_ca_file = Unicode(
+        "",
+        help="PEM bundle that signs the registry's certificate, believed beside the public ones. Default: these alone. "
+        "Nodes have to trust it too, to pull.",
+    ).tag(config=True)
     registry_login_file = Unicode(
         "",
         help="File with USER:PASSWORD for the registry (0600), read anew when the registry refuses. Default: no login.",

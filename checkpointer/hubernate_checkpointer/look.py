@@ -12,11 +12,10 @@ from typing import Any
 
 from hubernate_core.errors import HubernateError, NotFound
 
-from .agent import AgentApplication, login_of
+from .agent import AgentApplication, open_registry
 from .capture.connect import connect
 from .capture.look import cgroup_problem, snapshotters
 from .config import CheckpointAgent
-from .registry import Registry
 
 
 def look(settings: CheckpointAgent) -> dict[str, Any]:
@@ -44,14 +43,16 @@ def look(settings: CheckpointAgent) -> dict[str, Any]:
 
 
 def _registry_problem(settings: CheckpointAgent) -> str:
-    url = settings.registry_url or f"{settings.registry_scheme}://{settings.registry}"
-    registry = Registry(url, lambda: login_of(settings.registry_login_file), timeout_s=5)
+    try:
+        registry = open_registry(settings, timeout_s=5)
+    except HubernateError as problem:
+        return problem.message
     try:
         registry.manifest("hubernate/doctor", "none")
     except NotFound:
         return ""  # it answered, and took the login where it wants one
     except HubernateError as problem:
-        return f"{url}: {problem.message}"
+        return f"{registry.url}: {problem.message}"
     finally:
         registry.close()
     return ""

@@ -51,18 +51,25 @@ class Registry:
         url: scheme, host and port, such as ``http://127.0.0.1:5000``.
         login: returns ``(user, password)`` or None; asked again whenever the registry refuses, since it may change.
         timeout_s: longest silence of the registry.
+        ca_file: PEM bundle that is believed beside the public ones; empty: these alone.
 
     Every method raises Unavailable (silence, 429, 5xx), Full (507), NotAllowed (401, 403) or NotFound (404).
     """
 
-    def __init__(self, url: str, login: Callable[[], tuple[str, str] | None], timeout_s: float = 30) -> None:
+    def __init__(
+        self, url: str, login: Callable[[], tuple[str, str] | None], timeout_s: float = 30, ca_file: str = ""
+    ) -> None:
         self.url = url.rstrip("/")
         self._login = login
         self._timeout_s = timeout_s
         self._tokens: dict[str, str] = {}
         self._lock = Lock()
         limits = httpx.Limits(max_connections=8, max_keepalive_connections=4)
-        self.client = httpx.Client(timeout=httpx.Timeout(timeout_s, connect=5), limits=limits, trust_env=False)
+        trusted = httpx.create_ssl_context(trust_env=False)
+        if ca_file:
+            trusted.load_verify_locations(ca_file)
+        timeout = httpx.Timeout(timeout_s, connect=5)
+        self.client = httpx.Client(timeout=timeout, limits=limits, trust_env=False, verify=trusted)
 
     def close(self) -> None:
         """Close its connections."""

@@ -26,7 +26,9 @@ class Mirrors(_File):
     """Package mirrors and the CA bundle that every image build and notebook uses."""
 
     env: dict[str, str] = {}
-    ca_bundle: str | None = Field(None, description="path on this machine of a PEM bundle")
+    ca_bundle: str | None = Field(
+        None, description="path of a PEM bundle, on this machine; in pods: /state/config/NAME"
+    )
 
 
 class PlatformImages(_File):
