@@ -22,6 +22,8 @@ c.JupyterHub.cookie_secret_file = str(here.secret_file("hub-cookie"))
 c.ConfigurableHTTPProxy.should_start = False
 c.ConfigurableHTTPProxy.api_url = here.proxy_api_url
 c.ConfigurableHTTPProxy.auth_token = here.secret("proxy-token")
+# A proxy that was restarted knows no way to anybody until the hub looks at its routes, by default every five minutes.
+c.JupyterHub.last_activity_interval = 15
 c.JupyterHub.cleanup_servers = False
 c.JupyterHub.cleanup_proxy = False
 
