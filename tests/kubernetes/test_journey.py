@@ -5,7 +5,7 @@ import time
 
 import pytest
 
-from support.at_work import TENANTS, ask_to_stop, come_back
+from support.at_work import ask_to_stop, come_back, working
 from support.cluster_platform import Platform
 from support.installation import wait_until
 from support.person import Person
@@ -16,11 +16,7 @@ _CHANGE = "head -c {size} /dev/urandom > /opt/env/big.bin && date +%s%N > /opt/e
 
 
 def _working(platform: Platform, name: str, size: int = 20_000_000) -> tuple[Person, str]:
-    """`name` with a running server and fresh change; and the mark that must survive."""
-    person = platform.person(name)
-    if not (person.server() or {}).get("ready"):
-        person.start(profile="base", tenant=TENANTS[name], wait_s=300)
-    return person, person.shell(_CHANGE.format(size=size)).strip()
+    return working(platform, name, size, wait_s=300)
 
 
 def _no_pod(platform: Platform, person: Person) -> bool:
@@ -37,6 +33,7 @@ def test_a_day_of_two_teams(platform: Platform) -> None:
     linus, other = _working(platform, "linus")
     spaces = {each["metadata"]["namespace"] for each in platform.pods()}
     assert len(spaces) == 2, f"two teams are in two namespaces: {spaces}"
+    ada.shell("pip install --quiet cowsay")
     ada.shell("echo at home > ~/notes.txt && pip list --format=freeze > /opt/env/packages.txt")
     for person in (ada, linus):
         person.stop(wait_s=300)
@@ -45,6 +42,7 @@ def test_a_day_of_two_teams(platform: Platform) -> None:
     come_back(ada, first)
     come_back(linus, other)
     assert ada.shell("cat ~/notes.txt").strip() == "at home"
+    assert "moo" in ada.shell("python -c 'import cowsay; cowsay.cow(\"moo\")'"), "what pip installed is there"
     assert ada.shell("pip list --format=freeze | diff - /opt/env/packages.txt && echo same").strip() == "same"
 
     earlier = ada.checkpoints()[0]

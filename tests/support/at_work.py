@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import Any
+from typing import Any, Protocol
 
 import httpx
 
@@ -13,11 +13,18 @@ TENANTS = {"ada": "research", "grace": "research", "linus": "analytics"}
 _CHANGE = "head -c {size} /dev/urandom > /opt/env/big.bin && date +%s%N > /opt/env/mark.txt && cat /opt/env/mark.txt"
 
 
-def working(platform: Installation, name: str, size: int = 30_000_000) -> tuple[Person, str]:
+class Peopled(Protocol):
+    """A platform, on whatever engine."""
+
+    def person(self, name: str) -> Person:
+        """`name`, logged in."""
+
+
+def working(platform: Peopled, name: str, size: int = 30_000_000, *, wait_s: float = 120) -> tuple[Person, str]:
     """`name` with a running server and `size` bytes of fresh change; and the mark that must survive."""
     person = platform.person(name)
     if not (person.server() or {}).get("ready"):
-        person.start(profile="base", tenant=TENANTS[name])
+        person.start(profile="base", tenant=TENANTS[name], wait_s=wait_s)
     return person, person.shell(_CHANGE.format(size=size)).strip()
 
 
@@ -75,9 +82,15 @@ def only_notebook(platform: Installation, person: Person) -> Any:
 @contextmanager
 def browser(platform: Installation, name: str) -> Iterator[httpx.Client]:
     """A browser in which `name` has signed in at the hub's page; for pages that no token opens."""
-    password = platform.accounts()["user_password"]
+    with browser_at(platform.url, name, platform.accounts()["user_password"]) as client:
+        yield client
+
+
+@contextmanager
+def browser_at(url: str, name: str, password: str) -> Iterator[httpx.Client]:
+    """As `browser`, at a platform's address."""
     headers = {"Accept": "text/html", "Sec-Fetch-Mode": "navigate", "Sec-Fetch-Site": "same-origin"}
-    with httpx.Client(base_url=platform.url, timeout=60, follow_redirects=True, headers=headers) as client:
+    with httpx.Client(base_url=url, timeout=60, follow_redirects=True, headers=headers) as client:
         client.get("/hub/login")
         xsrf = client.cookies.get("_xsrf", path="/hub/") or ""
         client.post("/hub/login", data={"username": name, "password": password, "_xsrf": xsrf})

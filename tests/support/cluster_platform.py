@@ -12,8 +12,10 @@ import threading
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from functools import cached_property
+from ipaddress import ip_address, ip_network
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlsplit
 
 import docker
 import httpx
@@ -27,6 +29,7 @@ from hubernate_machine.images.catalogue import push_to
 from hubernate_machine.kubernetes.kubectl import Kubectl
 from hubernate_machine.kubernetes.overlay import PLATFORM, Overlay
 from hubernate_machine.kubernetes.secrets import ensure_secrets, read_accounts
+from support.at_work import browser_at
 from support.cluster import REGISTRY, Cluster
 from support.cluster_manifests import agent_per_node, renamed
 from support.installation import ROOT, wait_until
@@ -40,13 +43,16 @@ c.HubernateService.hub_every_s = 2
 c.HubernateService.hub_grace_s = 10
 c.HubernateService.agent_silent_after_s = 25
 c.HubernateService.retry_after_s = 5
+c.KubernetesBackend.not_ready_after_s = 10
+c.KubernetesBackend.tenants_every_s = 10
 """
+_CA = "ca-bundle.crt"
 _HUB = "c.Gate.activity_interval_s = 1\n"
 _OVERLAY = {
     "resources": ["../../base"],
     "components": ["images"],
     "configMapGenerator": [
-        {"name": "platform", "namespace": "hubernate", "files": ["platform.json", "service.py", "hub.py"]},
+        {"name": "platform", "namespace": "hubernate", "files": ["platform.json", "service.py", "hub.py", _CA]},
         {
             "name": "catalogue",
             "namespace": "hubernate",
@@ -55,7 +61,9 @@ _OVERLAY = {
         },
     ],
 }
-_TENANT = {"quota": {"servers": 20}}
+DEVICE = "example.com/gpu"
+"""An extended resource that no node offers unless a test says so."""
+_TENANT = {"quota": {"servers": 20, "devices": {DEVICE: 1}}}
 
 
 @dataclass
@@ -72,6 +80,11 @@ class Platform:
     def url(self) -> str:
         return f"http://127.0.0.1:{self.port}"
 
+    @property
+    def environment(self) -> dict[str, str]:
+        """For commands of ours."""
+        return {**os.environ, "KUBECONFIG": str(self.cluster.kubeconfig)}
+
     @cached_property
     def accounts(self) -> Accounts:
         found = read_accounts(Kubectl(self.instance))
@@ -86,6 +99,11 @@ class Platform:
     def kubectl(self, *arguments: str, **options: Any) -> str:
         """kubectl in the platform's own namespace."""
         return self.cluster.kubectl(f"--namespace={self.instance}", *arguments, **options)
+
+    def page(self, name: str) -> str:
+        """The text of `name`'s page of servers and checkpoints."""
+        with browser_at(self.url, name, self.accounts.user_password) as client:
+            return client.get("/services/hubernate/").text
 
     def pods(self, server_id: str = "") -> list[dict[str, Any]]:
         """The notebooks' pods, of one server or of all."""
@@ -115,10 +133,7 @@ class Platform:
         pod = next(each for each in listed if not node or each["spec"]["nodeName"] == node)
         status = pod["status"]["containerStatuses"][0]
         container = status["containerID"].partition("//")[2]
-        socket_of = {each.name: each.socket for each in self.cluster.nodes()}
-        ctr = shutil.which("ctr") or str(self.cluster.kubeconfig.parent / "bin" / "ctr")
-        containerd = [ctr, "-a", socket_of[pod["spec"]["nodeName"]], "-n", "k8s.io"]
-        kill = [*containerd, "tasks", "kill", "-s", "SIGKILL", container]
+        kill = [*self.ctr(pod["spec"]["nodeName"]), "tasks", "kill", "-s", "SIGKILL", container]
         subprocess.run(kill, check=True, capture_output=True, timeout=30)
         before = status["restartCount"]
         name = pod["metadata"]["name"]
@@ -128,6 +143,13 @@ class Platform:
             return bool(now["restartCount"] > before and now["ready"])
 
         wait_until(f"{component} runs again", again, timeout_s=120)
+
+    def ctr(self, node: str) -> list[str]:
+        """The command line of `ctr` for a node's containerd, which must be on this machine."""
+        socket_of = {each.name: each.socket for each in self.cluster.nodes()}
+        program = shutil.which("ctr", path=str(self.cluster.kubeconfig.parent / "bin")) or shutil.which("ctr")
+        assert program is not None, "ctr is neither beside the kubeconfig nor on the PATH"
+        return [program, "-a", socket_of[node], "-n", "k8s.io"]
 
     def forward(self) -> None:
         """Keep the proxy's Service at `url`, also when its pod is replaced."""
@@ -155,10 +177,29 @@ def _free_port() -> int:
         return int(probe.getsockname()[1])
 
 
-def push_images(overlay: Path) -> None:
+def this_machines_mirrors() -> mirrors.Found:
+    """What pip, npm and apt of this machine use."""
+    return mirrors.ask_machine(os.environ, [sys.executable, "-m", "pip"], proxy.npm())
+
+
+def mirrors_of(found: mirrors.Found) -> tuple[dict[str, Any], list[dict[str, Any]]]:
+    """``mirrors`` of platform.json, and the destinations that open a package index which is no public address."""
+    env = mirrors.for_notebooks(found, "127.0.0.1,localhost").env
+    index = urlsplit(found.pip_index or "https://pypi.org/simple")
+    port = index.port or (443 if index.scheme == "https" else 80)
+    try:
+        listed = {ip_address(each[4][0]) for each in socket.getaddrinfo(index.hostname, port, type=socket.SOCK_STREAM)}
+    except OSError:
+        listed = set()
+    opened = [
+        {"network": str(ip_network(each)), "ports": [port]} for each in sorted(listed, key=str) if not each.is_global
+    ]
+    return {"env": env, "ca_bundle": f"/state/config/{_CA}" if found.ca_bundle else None}, opened
+
+
+def push_images(overlay: Path, found: mirrors.Found) -> None:
     """Build what is missing, push it, and have `overlay` use it."""
     client = docker.from_env(timeout=600)
-    found = mirrors.ask_machine(os.environ, [sys.executable, "-m", "pip"], proxy.npm())
     tags, _ = ensure_images(client, (*PLATFORM, "base"), ROOT, found)
     images = {
         name: f"{REGISTRY}/{push_to(client, tags[name], REGISTRY, where)}"
@@ -166,13 +207,19 @@ def push_images(overlay: Path) -> None:
         for where in [profile_repository(name) if name == "base" else f"hubernate/{name}"]
     }
     Overlay(overlay).name_images(REGISTRY, images)
+    catalogue = overlay / "profiles.json"
+    profiles = json.loads(catalogue.read_text())
+    catalogue.write_text(json.dumps([each | {"image": profiles[0]["image"]} for each in profiles]))
 
 
-def write_overlay(folder: Path, platform: Platform, registry_url: str, changes: dict[str, Any]) -> Path:
+def write_overlay(
+    folder: Path, platform: Platform, registry_url: str, found: mirrors.Found, changes: dict[str, Any]
+) -> Path:
     """A copy of config/kubernetes with an overlay of this test's."""
     shutil.copytree(ROOT / "config" / "kubernetes", folder, dirs_exist_ok=True)
     overlay = folder / "overlays" / "test"
     (overlay / "images").mkdir(parents=True)
+    own_mirrors, destinations = mirrors_of(found)
     description = {
         "instance": platform.instance,
         "node": "",
@@ -180,7 +227,8 @@ def write_overlay(folder: Path, platform: Platform, registry_url: str, changes: 
         "registry": REGISTRY,
         "registry_url": registry_url,
         "images": {"gate": ""},
-        "kubernetes": {"namespace": platform.instance, "save_grace_s": 120} | changes,
+        "mirrors": own_mirrors,
+        "kubernetes": {"namespace": platform.instance, "save_grace_s": 120, "destinations": destinations} | changes,
     }
     tenants = [{"name": name, "title": name.title()} | _TENANT for name in ("research", "analytics")]
     files = {
@@ -190,29 +238,34 @@ def write_overlay(folder: Path, platform: Platform, registry_url: str, changes: 
         "profiles.json": json.dumps(_PROFILES),
         "service.py": _SERVICE,
         "hub.py": _HUB,
+        # Beside a bundle there may be none: an empty file is not mounted anywhere.
+        _CA: found.ca_bundle.read_text() if found.ca_bundle else "",
     }
     for name, text in files.items():
         (overlay / name).write_text(text)
     return overlay
 
 
+# Small enough for many of them on a test's machine.
+_SMALL = {"cpu_guarantee": "50m", "memory_guarantee": "128Mi", "disk_guarantee": "64Mi"}
 _PROFILES: list[dict[str, Any]] = [
     {
-        "name": "base",
-        "title": "Python",
+        "name": name,
+        "title": title,
         "image": f"{REGISTRY}/profiles/base@sha256:{'0' * 64}",
         "resources": {"cpu": "1", "memory": "1Gi"},
-        # Small enough for many of them on a test's machine.
-        "kubernetes": {"cpu_guarantee": "50m", "memory_guarantee": "128Mi", "disk_guarantee": "64Mi"},
+        "kubernetes": _SMALL | more,
     }
+    for name, title, more in (("base", "Python", {}), ("device", "With a device", {"devices": {DEVICE: 1}}))
 ]
 
 
 def install(cluster: Cluster, folder: Path, **changes: Any) -> Platform:
     """Install a platform of its own; returns when it answers."""
     platform = Platform(cluster, "t" + secrets.token_hex(4), _free_port())
-    overlay = write_overlay(folder, platform, cluster.registry_url(), changes)
-    push_images(overlay)
+    found = this_machines_mirrors()
+    overlay = write_overlay(folder, platform, cluster.registry_url(), found, changes)
+    push_images(overlay, found)
     apply(platform, overlay)
     ensure_secrets(Kubectl(platform.instance))
     threading.Thread(target=platform.forward, daemon=True).start()
@@ -228,7 +281,8 @@ def apply(platform: Platform, overlay: Path) -> None:
     )
     spaces = [each for each in mine if each["kind"] == "Namespace"]
     for part in (spaces, mine):
-        platform.cluster.kubectl("apply", "--filename=-", text=yaml.safe_dump_all(part))
+        # By the server: a CA bundle is too large for the annotation that kubectl would make of it.
+        platform.cluster.kubectl("apply", "--server-side", "--filename=-", text=yaml.safe_dump_all(part))
 
 
 def uninstall(platform: Platform) -> None:
@@ -254,6 +308,7 @@ def uninstall(platform: Platform) -> None:
 def platform_on(cluster: Cluster, folder: Path, **changes: Any) -> Iterator[Platform]:
     """A platform before the body, nothing of it after."""
     platform = None
+    os.environ["PATH"] = f"{Path(cluster.program).parent}:{os.environ['PATH']}"  # where our own commands find kubectl
     try:
         platform = install(cluster, folder, **changes)
         yield platform

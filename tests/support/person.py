@@ -86,6 +86,21 @@ class Person:
             time.sleep(0.3)
         raise AssertionError(f"server of {self.name} does not stop: {self.server()}")
 
+    def told(self) -> str:
+        """What the start that is under way has told so far, a line each."""
+        lines: list[str] = []
+        limits = httpx.Timeout(30, read=2)
+        headers = {"Authorization": f"token {self.token}"}
+        try:
+            path = f"{self.url}{self.server_path}/progress"
+            with httpx.stream("GET", path, headers=headers, timeout=limits) as answer:
+                for line in answer.iter_lines():
+                    if line.startswith("data:"):
+                        lines.append(json.loads(line[5:])["message"])
+        except httpx.ReadTimeout:
+            pass  # it says nothing more for now
+        return "\n".join(lines)
+
     # the platform service
 
     def api(self, method: str, path: str, **kwargs: Any) -> httpx.Response:
@@ -172,6 +187,8 @@ class Person:
     def _execute(self, kernel_id: str, code: str, timeout_s: float) -> str:
         message_id, request = _execute_request(code)
         printed: list[str] = []
+        # The reply comes by another way than what is printed and may overtake it; "idle" comes by the same.
+        awaited = {"execute_reply", "idle"}
         deadline = time.monotonic() + timeout_s
         with self._channels(kernel_id) as socket:
             socket.send(request)
@@ -184,7 +201,8 @@ class Person:
                     printed.append(body["text"])
                 elif kind == "error":
                     raise AssertionError("".join(printed) + "\n".join(body["traceback"]))
-                elif kind == "execute_reply":
+                awaited.discard(str(body.get("execution_state", kind)))
+                if not awaited:
                     return "".join(printed)
         raise AssertionError(f"no reply within {timeout_s} s; printed so far: {''.join(printed)}")
 
