@@ -10,8 +10,6 @@ this machine.
 
 import argparse
 import hashlib
-import os
-import shlex
 import statistics
 import subprocess
 import sys
@@ -66,11 +64,9 @@ def diffed_and_pushed(platform: Platform, person: Person) -> tuple[float, int]:
 
 
 def install_packages(person: Person) -> None:
-    """Payload 1, as a person does it; with the mirrors that this machine's pip uses."""
+    """Payload 1, as a person does it; the platform points pip at this machine's mirror."""
     note(f"installing {' '.join(PACKAGES)}")
-    options = {name: value for name, value in os.environ.items() if name.startswith("PIP_")}
-    settings = " ".join(f"{name}={shlex.quote(value)}" for name, value in options.items())
-    person.shell(f"{settings} pip install -q --ignore-installed --no-cache-dir {' '.join(PACKAGES)}", timeout_s=900)
+    person.shell(f"pip install -q --ignore-installed --no-cache-dir {' '.join(PACKAGES)}", timeout_s=900)
 
 
 def measure_saves(platform: Platform, person: Person, what: str, rounds: int) -> list[float]:

@@ -60,6 +60,8 @@ def node_lost(cluster: Cluster, node: str, ctr: list[str]) -> Iterator[None]:
         yield
     finally:
         _again(cluster, names[1], *containerd)
+        look = [*ctr, "version"]  # a kubelet that finds no containerd ends
+        wait_until("containerd answers", lambda: subprocess.run(look, check=False, capture_output=True).returncode == 0)
         _again(cluster, names[0], *kubelet)
 
 
