@@ -1,6 +1,7 @@
 """What stolen credentials and a curious notebook are worth on a real cluster: the rights as they are installed."""
 
 import json
+import time
 from typing import Any
 
 import pytest
@@ -150,3 +151,18 @@ def test_no_secret_is_in_a_notebook(platform: Platform) -> None:
     assert "JUPYTERHUB" not in seen and "API_TOKEN" not in seen
     assert "No such file" in ada.shell("ls /var/run/secrets /run/hubernate-gate 2>&1 || true")
     assert ada.shell("touch /run/hubernate/released 2>/dev/null && echo written || echo refused").strip() == "refused"
+
+
+def test_what_is_in_order_is_left_alone(platform: Platform, spaces: tuple[str, str]) -> None:
+    """Rounds over the tenants' objects (every 10 s here) write nothing, and drift is put right."""
+    assert spaces
+
+    def told(since: str) -> str:
+        return platform.kubectl("logs", "deployment/service", since, "--tail=-1")
+
+    time.sleep(25)
+    assert "put right" not in told("--since=15s"), "two rounds found something to write"
+    platform.cluster.kubectl("delete", "networkpolicy", "closed", f"--namespace={spaces[0]}")
+    there = ("networkpolicies", f"--namespace={spaces[0]}")
+    wait_until("it is there again", lambda: len(platform.cluster.get(*there)["items"]) == 2, timeout_s=60)
+    assert "put right" in told("--since=60s")

@@ -1,6 +1,8 @@
 """What befalls a cluster: memory runs out, a node is lost, the API server is away, a namespace is deleted."""
 
+import json
 import time
+from collections.abc import Iterator
 
 import httpx
 import pytest
@@ -105,18 +107,55 @@ def test_a_deleted_namespace_is_saved_first(platform: Platform) -> None:
     come_back(linus, mark)
 
 
-def test_a_device_is_waited_for_and_named(platform: Platform) -> None:
+@pytest.fixture
+def device(platform: Platform) -> Iterator[str]:
+    """The node that is to offer the device of profile ``device``; it offers none before and after."""
+    node = platform.cluster.nodes()[-1].name
+    yield node
+    offer(platform.cluster, node, DEVICE, 0)
+
+
+def test_a_device_is_waited_for_and_named(platform: Platform, device: str) -> None:
     """A profile with a device starts only where a node offers it; until then the page says what is missing."""
     ada = platform.person("ada").at("devices")
-    node = platform.cluster.nodes()[-1].name
     assert ada.ask("POST", ada.server_path, json={"profile": "device", "tenant": TENANTS["ada"]}).status_code == 202
     wait_until("it says what is missing", lambda: DEVICE in ada.told(), timeout_s=60, every_s=1)
     assert f"no node offers {DEVICE}" in ada.told()
-    offer(platform.cluster, node, DEVICE, 1)
-    try:
-        wait_until("it is ready", lambda: (ada.server() or {}).get("ready"), timeout_s=180)
-        assert platform.pod_of(ada)["spec"]["nodeName"] == node
-        ada.stop(wait_s=300)
-    finally:
-        offer(platform.cluster, node, DEVICE, 0)
+    offer(platform.cluster, device, DEVICE, 1)
+    wait_until("it is ready", lambda: (ada.server() or {}).get("ready"), timeout_s=180)
+    assert platform.pod_of(ada)["spec"]["nodeName"] == device
+    ada.stop(wait_s=300)
     assert not platform.pods(ada.platform_server()["id"])
+
+
+def test_preemption_is_held_until_it_is_saved(platform: Platform, device: str) -> None:
+    """A pod of higher priority takes the device: what it pushes away is saved first."""
+    ada = platform.person("ada").at("devices")
+    offer(platform.cluster, device, DEVICE, 1)
+    ada.start(profile="device", tenant=TENANTS["ada"], wait_s=300)
+    mark = ada.shell("date +%s%N > /opt/env/mark.txt && cat /opt/env/mark.txt").strip()
+    before = {each["id"] for each in ada.checkpoints()}
+    urgent = f"{platform.instance}-urgent"
+    container = {
+        "name": "urgent",
+        "image": platform.pod_of(ada)["spec"]["initContainers"][0]["image"],
+        "command": ["/opt/hubernate/bin/python", "-c", "import time; time.sleep(100_000)"],
+        "resources": {"limits": {DEVICE: "1"}},
+    }
+    spec = {
+        "priorityClassName": f"{platform.instance}-platform",
+        "terminationGracePeriodSeconds": 1,
+        "containers": [container],
+    }
+    pod = {"apiVersion": "v1", "kind": "Pod", "metadata": {"name": urgent, "namespace": "default"}, "spec": spec}
+    platform.cluster.kubectl("create", "--filename=-", text=json.dumps(pod))
+    try:
+        wait_until("it sleeps", lambda: ada.platform_server()["state"] == "asleep", timeout_s=240)
+        assert {each["id"] for each in ada.checkpoints()} - before, "it went after a save, not without one"
+        platform.cluster.kubectl(
+            "wait", "--namespace=default", "--for=condition=Ready", f"pod/{urgent}", "--timeout=120s", timeout_s=130
+        )
+    finally:
+        platform.cluster.kubectl("delete", "pod", urgent, "--namespace=default")
+    come_back(ada, mark)
+    ada.stop(wait_s=300)
