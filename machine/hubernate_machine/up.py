@@ -41,15 +41,16 @@ def up(settings: Settings) -> Platform:
     started = time.monotonic()
     layout, project = Layout(settings.state), project_root()
     client = prepare_engine(layout)
+    ports, bridge = choose_ports(settings, layout), engine.bridge_address(client)
+    check_ports(ports, bridge, layout)  # before anything that takes minutes
     found = mirrors.ask_machine(os.environ, [sys.executable, "-m", "pip"], proxy.npm())
     proxy.ensure_proxy(project)
     tags, _ = ensure_images(client, ("gate", "agent", *settings.profiles), project, found)
-    platform = describe(settings, layout, client, tags, found)
+    platform = describe(settings, ports, bridge, tags, found)
     ensure_secrets(layout)
     accounts.ensure_accounts(layout)
     if not layout.tenants.exists():
         write_json(layout.tenants, accounts.tenants())
-    check_ports(platform, layout)
     write_json(layout.platform, platform)
     firewall.ensure_fence(client, platform.images.agent, fence(platform))
     start_programs(platform, layout, project, client, tags)
@@ -70,13 +71,14 @@ def prepare_engine(layout: Layout) -> docker.DockerClient:
     return engine.ensure_engine(layout)
 
 
-def describe(
-    settings: Settings, layout: Layout, client: docker.DockerClient, tags: dict[str, str], found: mirrors.Found
-) -> Platform:
-    """`platform.json` as it should be: what was said now, then what was written before, then defaults."""
+def choose_ports(settings: Settings, layout: Layout) -> Ports:
+    """What was said now, then what was written before, then defaults."""
     before = read_platform(layout)
-    ports = settings.ports or (before.ports if before else Ports())
-    bridge = engine.bridge_address(client)
+    return settings.ports or (before.ports if before else Ports())
+
+
+def describe(settings: Settings, ports: Ports, bridge: str, tags: dict[str, str], found: mirrors.Found) -> Platform:
+    """`platform.json` as it should be."""
     return Platform(
         instance=settings.instance,
         node=NODE,
@@ -94,9 +96,8 @@ def fence(platform: Platform) -> firewall.Fence:
     return firewall.read_fence(platform.instance, platform.bridge_address, (platform.ports.hub, platform.ports.service))
 
 
-def addresses(platform: Platform) -> dict[str, tuple[str, int]]:
+def addresses(ports: Ports, bridge: str) -> dict[str, tuple[str, int]]:
     """Where each process listens, by the name of its port."""
-    ports, bridge = platform.ports, platform.bridge_address
     return {
         "public": ("127.0.0.1", ports.public),
         "proxy_api": ("127.0.0.1", ports.proxy_api),
@@ -106,10 +107,10 @@ def addresses(platform: Platform) -> dict[str, tuple[str, int]]:
     }
 
 
-def taken(platform: Platform) -> dict[str, int]:
+def taken(ports: Ports, bridge: str) -> dict[str, int]:
     """Ports of ours that something listens on already, by name."""
     found = {}
-    for name, address in addresses(platform).items():
+    for name, address in addresses(ports, bridge).items():
         with socket.socket() as probe:
             probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
             try:
@@ -119,7 +120,7 @@ def taken(platform: Platform) -> dict[str, int]:
     return found
 
 
-def check_ports(platform: Platform, layout: Layout) -> None:
+def check_ports(ports: Ports, bridge: str, layout: Layout) -> None:
     """Refuse to start beside somebody else on a port of ours.
 
     Raises:
@@ -129,7 +130,7 @@ def check_ports(platform: Platform, layout: Layout) -> None:
         return
     if ended := orphans.end(layout):
         out.print(f"  ended what a killed supervisord left behind: {', '.join(ended)}", style="dim")
-    for name, port in taken(platform).items():
+    for name, port in taken(ports, bridge).items():
         variable = "HUBERNATE_PORT" if name == "public" else f"HUBERNATE_{name.upper()}_PORT"
         raise Conflict(
             f"Port {port}, which the platform needs ({name}), is taken{orphans.owner_of(port)}. Nothing was started. "
@@ -169,7 +170,7 @@ def wait_for_answers(platform: Platform, layout: Layout) -> None:
     Raises:
         Unavailable: one does not; the message names its log.
     """
-    places = addresses(platform)
+    places = addresses(platform.ports, platform.bridge_address)
     hub, service = ("http://{}:{}".format(*places[name]) for name in ("hub", "service"))
     with task("waiting for the hub and the platform service"):
         for name, url in (
