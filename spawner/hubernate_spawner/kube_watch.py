@@ -9,6 +9,7 @@ import asyncio
 import json
 import logging
 import random
+import time
 from collections.abc import AsyncIterator, Callable
 from typing import Any
 
@@ -23,7 +24,9 @@ _WATCH_S = 300
 _SILENT_S = 120
 """Bookmarks come about once a minute; a connection that says nothing for two is taken for dead."""
 _LIST_S = 60
-_PAUSE_MAX_S = 30.0
+_PAUSE_S, _PAUSE_MAX_S = 0.5, 30.0
+_TOO_SHORT_S = 1.0
+"""A watch lasts minutes; one that ends sooner than this is a failure, whoever ended it."""
 
 JsonObject = dict[str, Any]
 log = logging.getLogger(__name__)
@@ -62,18 +65,22 @@ class Watch:
             await asyncio.wait([self._task])
 
     async def _run(self) -> None:
-        pause = 0.5
+        pause = _PAUSE_S
         while True:
+            began = time.monotonic()
             try:
                 self._version = self._version or await self._list()
                 async for reached in self._changes(self._version):
-                    self._version, pause = reached, 0.5
+                    self._version, pause = reached, _PAUSE_S
             except _Expired:
                 self._version = ""
             except (HubernateError, aiohttp.ClientError, ApiException, TimeoutError, OSError, ValueError) as problem:
                 log.warning("the Kubernetes API is away; waiting for it", extra={"cause": _told(problem)})
-                await asyncio.sleep(random.uniform(pause / 2, pause))
-                pause = min(pause * 2, _PAUSE_MAX_S)
+            else:
+                if time.monotonic() - began >= _TOO_SHORT_S:
+                    continue
+            await asyncio.sleep(random.uniform(pause / 2, pause))
+            pause = min(pause * 2, _PAUSE_MAX_S)
 
     async def _list(self) -> str:
         """Everything anew, as it is now and not as some cache remembers it; the version to go on from."""

@@ -29,19 +29,3 @@ def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
     if find_cluster() is None:
         terminalreporter.write_sep("!", "NOT TRIED ON A REAL CLUSTER", yellow=True, bold=True)
         terminalreporter.write_line(NO_CLUSTER)
-
-
-_UNFINISHED = {
-    "service": "the platform service on the fake API server is not finished; name this folder to run it",
-    "test_spawner_start.py": "TenantKubeSpawner on the fake API server is not finished; name this file to run it",
-}
-
-
-def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
-    """Leave out what is still being built, unless it is asked for by name; docs/design/0002 says how far it is."""
-    asked = " ".join(config.invocation_params.args)
-    for item in items:
-        _, _, below = str(item.path).rpartition("tests/kubernetes/")
-        name = below.partition("/")[0]
-        if name in _UNFINISHED and name not in asked:
-            item.add_marker(pytest.mark.skip(reason=_UNFINISHED[name]))

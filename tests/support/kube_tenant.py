@@ -4,18 +4,20 @@ The hub's rights are the project's own: `manifests.access` in the tenant's names
 everywhere. A call that they do not allow is refused, as on a cluster.
 """
 
+import asyncio
 import base64
 import contextlib
 import json
 import random
-import threading
 from collections.abc import Iterator
 from dataclasses import dataclass
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
+
+from aiohttp import web
 
 from hubernate_core import names
 from hubernate_core.fingerprint import FINGERPRINT_HEADER, fingerprint
+from hubernate_core.gate_file import GATE_PORT
 from hubernate_core.kubernetes import Cluster, Placement
 from hubernate_core.manifests.access import make_hub_role
 from hubernate_core.manifests.tenant import TenantSpec, make_tenant
@@ -32,26 +34,69 @@ CLUSTER = Cluster()
 HUB = {"kind": "ServiceAccount", "name": "hub", "namespace": CLUSTER.namespace}
 
 
+STORAGE_CLASS = {
+    "apiVersion": "storage.k8s.io/v1",
+    "kind": "StorageClass",
+    "metadata": {"name": "standard", "annotations": {"storageclass.kubernetes.io/is-default-class": "true"}},
+    "provisioner": "fake.test/volumes",
+    "allowVolumeExpansion": True,
+    "volumeBindingMode": "WaitForFirstConsumer",
+}
+
+
 class Gates:
-    """Answers for the gates of all pods that run, at their own addresses. `silent`: notebooks that never listen."""
+    """Answers for the gates of all pods that run, at their own addresses.
+
+    silent: notebooks that never listen. starting: notebooks that listen but are not up yet.
+    """
 
     def __init__(self, kube: FakeKube) -> None:
-        self.kube, self.silent = kube, False
+        self.kube, self.silent, self.starting = kube, False, False
+        self.start_s = 0.0
+        """Seconds from a notebook's start to its first answer."""
         self.renewed_after: int = 0
         """Answers still given with the old file after a Secret was replaced, as a kubelet takes its time."""
-        self._servers: dict[str, ThreadingHTTPServer] = {}
+        self._pods: dict[str, tuple[str, str]] = {}
+        self._sites: set[web.TCPSite] = set()
+        self._opening: set[asyncio.Task[None]] = set()
         self._known: dict[str, str] = {}
         self._old: dict[str, int] = {}
         kube.kubelet.runtime.network = f"127.{random.randint(20, 250)}"
         kube.kubelet.runtime.behaviour = self.behave
+        self._runner: web.AppRunner | None = None
+        kube.run(self._open())
+
+    async def _open(self) -> None:
+        app = web.Application()
+        app.router.add_route("GET", "/{path:.*}", self._answer)
+        self._runner = web.AppRunner(app, access_log=None, shutdown_timeout=0.1)
+        await self._runner.setup()
 
     def behave(self, pod: Any, container: Any) -> Behaviour:
         """Called when a container starts, and when it is stopped."""
         meta = pod["metadata"]
         found = self.kube.get("pods", meta["namespace"], meta["name"])
-        if container["name"] == "notebook" and found and meta["uid"] not in self._servers and not self.silent:
-            self._servers[meta["uid"]] = self._serve(found["status"]["podIP"], meta["namespace"], meta["name"])
+        address = found["status"].get("podIP", "") if found else ""
+        if container["name"] == "notebook" and address and address not in self._pods and not self.silent:
+            self._pods[address] = (meta["namespace"], meta["name"])
+            task = asyncio.ensure_future(self._listen(address))
+            self._opening.add(task)
+            task.add_done_callback(self._opening.discard)
         return Behaviour()
+
+    async def _listen(self, address: str) -> None:
+        if self.start_s:
+            await asyncio.sleep(self.start_s)
+        assert self._runner
+        site = web.TCPSite(self._runner, address, GATE_PORT)
+        await site.start()
+        self._sites.add(site)
+
+    async def _answer(self, request: web.Request) -> web.Response:
+        assert request.transport
+        told = self.fingerprint(*self._pods[request.transport.get_extra_info("sockname")[0]])
+        status = 503 if self.starting or not told else 200
+        return web.json_response({"version": "2.18.0"}, status=status, headers={FINGERPRINT_HEADER: told})
 
     def fingerprint(self, namespace: str, name: str) -> str:
         """Of the Secret that the pod's gate has read."""
@@ -68,34 +113,16 @@ class Gates:
             self._known[name], self._old[name] = now, 0
         return now
 
-    def _serve(self, address: str, namespace: str, name: str) -> ThreadingHTTPServer:
-        gates = self
-
-        class Handler(BaseHTTPRequestHandler):
-            protocol_version = "HTTP/1.1"
-
-            def do_GET(self) -> None:
-                told = gates.fingerprint(namespace, name)
-                content = b'{"version": "2.18.0"}'
-                self.send_response(200 if told else 503)
-                self.send_header(FINGERPRINT_HEADER, told)
-                self.send_header("Content-Length", str(len(content)))
-                self.end_headers()
-                self.wfile.write(content)
-
-            def log_message(self, *args: object) -> None:
-                """Quiet."""
-
-        server = ThreadingHTTPServer((address, 8888), Handler)
-        server.daemon_threads = True
-        threading.Thread(target=server.serve_forever, daemon=True).start()
-        return server
-
     def close(self) -> None:
         """Nobody answers any more."""
-        for server in self._servers.values():
-            server.shutdown()
-            server.server_close()
+
+        async def end() -> None:
+            for task in self._opening:
+                task.cancel()
+            if self._runner:
+                await self._runner.cleanup()
+
+        self.kube.run(end())
 
 
 class KubeService(FakeService):
@@ -183,6 +210,7 @@ def a_tenancy(quota: Quota | None = None) -> Iterator[Tenancy]:
     with FakeKube(nodes=("node-1", "node-2")) as kube, KubeService(instance, kube) as service:
         kube.namespace(CLUSTER.namespace)
         kube.create(make_hub_role(instance))
+        kube.create(STORAGE_CLASS)
         watching = {"apiGroups": [""], "resources": ["pods", "events"], "verbs": ["list", "watch"]}
         group = "rbac.authorization.k8s.io"
         kube.create(

@@ -290,7 +290,7 @@ def _with_lifespan(front: ASGIApp, app: ASGIApp) -> ASGIApp:
     return both
 
 
-def eventually(what: str, check: Callable[[], Any], *, timeout_s: float = 10) -> Any:
+def eventually(what: str, check: Callable[[], Any], *, timeout_s: float = 30) -> Any:
     """The first true answer of `check`."""
     deadline, answer = time.monotonic() + timeout_s, None
     while time.monotonic() < deadline:

@@ -36,7 +36,7 @@ def ready_space(platform: Platform, tenant: str = "physics") -> str:
         namespace = platform.namespace(tenant)
         return namespace if namespace and "hubernate-hub" in items(platform.admin, namespace, "rolebindings") else ""
 
-    return str(eventually("the space is ready", ready, timeout_s=30))
+    return str(eventually("the space is ready", ready, timeout_s=60))
 
 
 def test_every_tenant_gets_a_closed_namespace(platform: Platform) -> None:
@@ -68,7 +68,7 @@ def test_drift_is_put_right(tmp_path: Path, cluster: Cluster) -> None:
             closed = "Egress" in there["closed"]["spec"]["policyTypes"]
             return closed and "notebook" in there and admin("GET", quota)["spec"]["hard"]["services.nodeports"] == "0"
 
-        eventually("drift is repaired", right, timeout_s=15)
+        eventually("drift is repaired", right, timeout_s=60)
 
 
 def test_a_round_that_finds_nothing_to_repair_writes_nothing(tmp_path: Path, cluster: Cluster) -> None:
@@ -152,7 +152,7 @@ def test_a_namespace_that_is_being_deleted_takes_no_start(tmp_path: Path, cluste
             answer = platform.service.request_start("bob", profile="base")
             return str(answer.json()["detail"]) if answer.status_code == 503 else ""
 
-        assert "is being deleted" in eventually("starts are refused", refused, timeout_s=15)
+        assert "is being deleted" in eventually("starts are refused", refused, timeout_s=60)
         admin("DELETE", pod.path, {"gracePeriodSeconds": 0}, ok=(404,))
         eventually(
             "it is made anew",

@@ -106,7 +106,7 @@ def test_an_eviction_is_saved_before_the_pod_goes(platform: Platform) -> None:
     name = started.path.rpartition("/")[2]
     eviction = {"apiVersion": "policy/v1", "kind": "Eviction", "metadata": {"name": name}}
     platform.admin("POST", f"{started.path}/eviction", eviction)
-    opened = eventually("a stop is opened", lambda: newest(platform, started), timeout_s=15)
+    opened = eventually("a stop is opened", lambda: newest(platform, started), timeout_s=60)
     assert (opened["kind"], opened["trigger"]) == ("stop", "evicted")
     agent = platform.agent(started.node)
     order = agent.order(started.seen())
@@ -139,7 +139,7 @@ def test_a_failed_save_of_a_pod_that_is_being_deleted_is_tried_again_soon(platfo
     agent = platform.agent(started.node)
     first = eventually("an order", lambda: agent.poll(started.seen()).orders)[0]
     agent.say(first, Step.FAILED, reason="the registry is away")
-    again = eventually("another order", lambda: agent.poll(started.seen()).orders, timeout_s=15)[0]
+    again = eventually("another order", lambda: agent.poll(started.seen()).orders, timeout_s=60)[0]
     assert again.operation_id != first.operation_id
 
 
@@ -153,7 +153,7 @@ def test_a_start_while_the_pod_is_being_deleted_waits_for_the_save(platform: Pla
 
 def test_a_notebook_that_ends_by_itself_is_saved_from_its_dead_container(platform: Platform) -> None:
     started = platform.start("ada", pod={"command": "sleep 3; exit 7"})
-    opened = eventually("a stop is opened", lambda: newest(platform, started), timeout_s=20)
+    opened = eventually("a stop is opened", lambda: newest(platform, started), timeout_s=60)
     assert opened["trigger"] == "died"
     assert "exit code 7" in opened["reason"]
     shown = platform.server(started, "ada")
@@ -168,7 +168,7 @@ def test_a_notebook_that_ends_by_itself_is_saved_from_its_dead_container(platfor
 def test_out_of_memory_is_told(platform: Platform) -> None:
     started = platform.start("ada", pod={"command": HUNGRY})
     platform.cluster.out_of_memory(started)
-    opened = eventually("a stop is opened", lambda: newest(platform, started), timeout_s=30)
+    opened = eventually("a stop is opened", lambda: newest(platform, started), timeout_s=60)
     assert "ran out of memory" in opened["reason"]
 
 
@@ -176,7 +176,7 @@ def test_a_pod_that_is_gone_without_a_save_is_told_as_such(platform: Platform) -
     started = platform.start("ada")
     platform.admin("DELETE", started.path, {"gracePeriodSeconds": 0})
     wait_gone(platform, started)
-    eventually("the server sleeps", lambda: platform.server(started, "ada")["state"] == "asleep", timeout_s=20)
+    eventually("the server sleeps", lambda: platform.server(started, "ada")["state"] == "asleep", timeout_s=60)
     agent = platform.agent(started.node)
     for order in agent.poll().orders:
         agent.say(order, Step.FAILED, reason="the container is not there any more")

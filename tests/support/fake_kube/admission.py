@@ -104,6 +104,14 @@ def _priority(store: Store, found: Object) -> None:
     found["spec"]["priority"] = found_class["value"] if found_class else builtin[name]
 
 
+def prepare(resource: Resource, found: Object) -> None:
+    """What is written into the status after all admission (k8s.io/kubernetes/pkg/registry/core/pod/strategy.go)."""
+    if resource == PODS and found["spec"].get("schedulingGates"):
+        why = "Scheduling is blocked due to non-empty scheduling gates"
+        gated = {"type": "PodScheduled", "status": "False", "reason": "SchedulingGated", "message": why}
+        found["status"]["conditions"] = [gated | {"lastProbeTime": None, "lastTransitionTime": None}]
+
+
 def check_create(store: Store, resource: Resource, found: Object) -> None:
     """Validating admission: limits, Pod Security, and quota last, as the server does."""
     if resource == PODS:

@@ -15,7 +15,7 @@ from .calls import Call, CallLog
 from .faults import Faults
 from .kubelet import Kubelet
 from .rbac import Attributes, Authorizer, Subject
-from .request import Asked, parsed
+from .request import Asked, is_true, parsed
 from .resources import NAMESPACES, PODS, Object, Resource
 from .selectors import by_fields, by_labels
 from .store import Store
@@ -236,7 +236,7 @@ class Endpoint:
             self.authorizer.check(who, dataclasses.replace(_attributes(asked), verb="create"), asked.resource)
         elif version and version != old["metadata"]["resourceVersion"]:
             raise status.conflict(asked.resource, asked.name)
-        force = request.query.get("force") in ("1", "true")
+        force = is_true(request.query.get("force"))
         new = apply.applied(asked.resource, old, body, how.manager, force)
         if old is None:
             return _json(self.writer.create(asked.resource, asked.namespace, new, how), 201)

@@ -13,7 +13,29 @@ from .subresources import with_condition
 from .writing import Deleting, Writer, stamp
 
 _ADDRESSES = itertools.count(2)
-_POLL_S = 0.02
+_POLL_S = 0.05
+
+
+class Changes:
+    """Tells everybody who waits that something changed. Whoever looks again before waiting misses nothing."""
+
+    def __init__(self) -> None:
+        self._waiting: set[asyncio.Future[None]] = set()
+
+    def tell(self) -> None:
+        """Something changed."""
+        for each in self._waiting:
+            if not each.done():
+                each.set_result(None)
+
+    async def wait(self) -> None:
+        """Until the next change."""
+        told = asyncio.get_running_loop().create_future()
+        self._waiting.add(told)
+        try:
+            await told
+        finally:
+            self._waiting.discard(told)
 
 
 @dataclass
@@ -31,7 +53,7 @@ class PodLife:
     _tasks: dict[str, asyncio.Task[None]] = field(default_factory=dict)
     _deleting: asyncio.Event = field(default_factory=asyncio.Event)
     _sooner: asyncio.Event = field(default_factory=asyncio.Event)
-    _changed: asyncio.Event = field(default_factory=asyncio.Event)
+    _changed: Changes = field(default_factory=Changes)
     _restarts: dict[str, int] = field(default_factory=dict)
     _ip: str = ""
     _stopping: bool = False
@@ -50,11 +72,18 @@ class PodLife:
         self._states = {each["name"]: _waiting("ContainerCreating") for each in self._all()}
         running = asyncio.create_task(self._run())
         deleting = asyncio.create_task(self._deleting.wait())
-        await asyncio.wait({running, deleting}, return_when=asyncio.FIRST_COMPLETED)
-        if not deleting.done():
-            await running
-            await deleting  # its containers ended; the pod stays until somebody deletes it
-        await self._end(running)
+        following = asyncio.create_task(self._follow())
+        try:
+            await asyncio.wait({running, deleting, following}, return_when=asyncio.FIRST_COMPLETED)
+            if following.done():
+                following.result()  # it ends by an error only
+            if not deleting.done():
+                await running
+                await deleting  # its containers ended; the pod stays until somebody deletes it
+            await self._end(running)
+        finally:
+            for each in (running, deleting, following, *self._tasks.values()):
+                each.cancel()
 
     def _all(self) -> list[Object]:
         return [*self._init(), *self.pod["spec"]["containers"]]
@@ -63,7 +92,6 @@ class PodLife:
         return list(self.pod["spec"].get("initContainers") or ())
 
     async def _run(self) -> None:
-        await self._write()
         await self._volumes()
         for each in self._init():
             await self._start(each)
@@ -130,7 +158,8 @@ class PodLife:
             else:
                 break
         self.report(self.pod, "Normal", "Started", f"Container started: {name}")
-        self._tasks[name] = asyncio.create_task(self._one(container))
+        self._tasks[name] = task = asyncio.create_task(self._one(container))
+        task.add_done_callback(lambda _: self._changed.tell())
         await asyncio.sleep(0)
 
     async def _one(self, container: Object) -> None:
@@ -142,21 +171,13 @@ class PodLife:
         while True:
             began = stamp()
             self._states[name] = {"running": {"startedAt": began}}
-            self._changed.set()
+            self._changed.tell()
 
             def ready(name: str = name) -> None:
                 self._ready.add(name)
-                self._changed.set()
+                self._changed.tell()
 
-            if container not in self._init() or container.get("restartPolicy") == "Always":
-                writing = asyncio.create_task(self._follow())
-            else:
-                writing = None
-            try:
-                how = await self.runtime.run(self.pod, container, ready)
-            finally:
-                if writing:
-                    writing.cancel()
+            how = await self.runtime.run(self.pod, container, ready)
             self._ready.discard(name)
             ended = _terminated(how, began, self.pod, name)
             again = not self._stopping and (policy == "Always" or (policy == "OnFailure" and how.code))
@@ -173,15 +194,13 @@ class PodLife:
         while True:
             await self._write()
             await self._changed.wait()
-            self._changed.clear()
 
     async def _until(self, holds: Callable[[], bool]) -> None:
         while not holds():
-            self._changed.clear()
-            if holds():
-                return
-            waiting = {asyncio.create_task(self._changed.wait()), *self._tasks.values()}
-            await asyncio.wait(waiting, timeout=_POLL_S, return_when=asyncio.FIRST_COMPLETED)
+            for task in self._tasks.values():
+                if task.done():
+                    task.result()  # an error in here, and not the container's end
+            await self._changed.wait()
 
     def _ended(self, container: Object) -> bool:
         return "terminated" in self._states[container["name"]]
@@ -191,7 +210,7 @@ class PodLife:
 
     async def _set(self, name: str, state: Object) -> None:
         self._states[name] = state
-        self._changed.set()
+        self._changed.tell()
         await self._write()
 
     async def _end(self, running: "asyncio.Task[None]") -> None:

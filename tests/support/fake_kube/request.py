@@ -53,13 +53,18 @@ def parsed(store: Store, method: str, path: str, query: dict[str, str]) -> Asked
         raise status.method_not_allowed()
     if not name:
         verb = {"get": "list", "delete": "deletecollection"}.get(verb, verb)
-    if verb == "list" and query.get("watch") in ("1", "true"):
+    if verb == "list" and is_true(query.get("watch")):
         verb = "watch"
     if verb in ("list", "watch") and not name:
         name = selectors.name_of(query.get("fieldSelector", ""))
     if resource.kind and resource.namespaced and not namespace and verb not in ("list", "watch"):
         raise status.method_not_allowed()
     return Asked(verb, resource, namespace, name, subresource)
+
+
+def is_true(value: str | None) -> bool:
+    """A boolean in a query: whatever is there and not plainly false (apimachinery/pkg/runtime/conversion.go)."""
+    return value is not None and value != "0" and value.lower() != "false"
 
 
 def _subresources(resource: Resource) -> set[str]:

@@ -50,19 +50,23 @@ class FakeKube:
 
     def __enter__(self) -> Self:
         bootstrap.fill(self.writer)
-        threading.Thread(target=self._loop.run_forever, name="fake-kube", daemon=True).start()
-        self._call(self._start())
+        self._thread = threading.Thread(target=self._loop.run_forever, name="fake-kube", daemon=True)
+        self._thread.start()
+        self.run(self._start())
         for name in self._nodes:
             self.kubelet.add_node(name)
         return self
 
     def __exit__(self, *_: object) -> None:
-        self._call(self._close())
+        self.run(self._close())
         self._loop.call_soon_threadsafe(self._loop.stop)
+        self._thread.join(10)
+        self._loop.close()
         if self.kubelet.failures:
             raise self.kubelet.failures[0]
 
-    def _call(self, work: Coroutine[Any, Any, Any]) -> Any:
+    def run(self, work: Coroutine[Any, Any, Any]) -> Any:
+        """Do something in the loop that it serves from, and wait for it."""
         return asyncio.run_coroutine_threadsafe(work, self._loop).result(30)
 
     async def _start(self) -> None:
@@ -85,6 +89,10 @@ class FakeKube:
         self.watches.cut()
         if self._runner:
             await self._runner.cleanup()
+        left = asyncio.all_tasks() - {asyncio.current_task()}
+        for each in left:
+            each.cancel()
+        await asyncio.gather(*left, return_exceptions=True)
 
     # --- access
 
@@ -159,11 +167,11 @@ class FakeKube:
                 if connection.transport:
                     connection.transport.abort()
 
-        self._call(stop())
+        self.run(stop())
 
     def up(self) -> None:
         """Listen again, at the same port."""
-        self._call(self._listen())
+        self.run(self._listen())
 
     def compact(self) -> None:
         """Forget old versions: watches from them are answered 410."""
@@ -175,7 +183,7 @@ class FakeKube:
         async def cut() -> int:
             return self.watches.cut(plural, abrupt)
 
-        count: int = self._call(cut())
+        count: int = self.run(cut())
         return count
 
     @contextlib.contextmanager

@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 
 from aiohttp import web
 
-from .request import Asked
+from .request import Asked, is_true
 from .selectors import Predicate
 from .status import Refusal
 from .store import Change, Store, event_line
@@ -60,7 +60,7 @@ class Watches:
         with self.store.lock:
             try:
                 first = self._first(
-                    asked, matches, query.get("resourceVersion", ""), query.get("sendInitialEvents") == "true"
+                    asked, matches, query.get("resourceVersion", ""), is_true(query.get("sendInitialEvents"))
                 )
             except Refusal as refusal:
                 if self.expired_as_http:
@@ -78,7 +78,7 @@ class Watches:
             if first:
                 await response.write(b"".join(first))
             limit = float(query.get("timeoutSeconds") or random.uniform(1800, 3600))
-            bookmarks = query.get("allowWatchBookmarks") in ("1", "true")
+            bookmarks = is_true(query.get("allowWatchBookmarks"))
             await self._follow(request, response, queue, matches, (limit, bookmarks, asked))
         except (ConnectionResetError, ConnectionError):
             return response  # the client went away: nobody is left to tell

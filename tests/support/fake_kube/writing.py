@@ -69,6 +69,7 @@ class Writer:
             admission.check_create(self.store, resource, found)
             for check in self.extra_admission:
                 check("CREATE", resource, found, None)
+            admission.prepare(resource, found)
             if self.store.find(resource, metadata.get("namespace", ""), metadata["name"]):
                 raise status.already_exists(resource, metadata["name"])
             if not metadata.get("managedFields"):
