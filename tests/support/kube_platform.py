@@ -176,6 +176,11 @@ class StartedPod:
     def id(self) -> str:
         return self.ticket.server_id
 
+    @property
+    def name(self) -> str:
+        """The pod's."""
+        return self.path.rpartition("/")[2]
+
     def seen(self, **changes: Any) -> dict[str, Any]:
         """It, as an agent sees it."""
         base = {"server_id": self.id, "generation": self.ticket.generation, "container_id": self.uid, "running": True}
@@ -295,6 +300,23 @@ class Platform:
         assert answer.status_code == 200, answer.text
         found: dict[str, Any] = answer.json()
         return found
+
+    @property
+    def service_account(self) -> str:
+        """Who the service is for the API server."""
+        return f"system:serviceaccount:{self.instance}:service"
+
+    @staticmethod
+    def namespace_of(started: StartedPod) -> str:
+        """Where its pod is."""
+        assert started.ticket.placement is not None
+        return started.ticket.placement.namespace
+
+    def change_tenant(self, name: str, **changes: Any) -> None:
+        """An admin changes a tenant's settings in the file."""
+        file = self.service.folder / "tenants.json"
+        found = json.loads(file.read_text())
+        file.write_text(json.dumps([each | (changes if each["name"] == name else {}) for each in found]))
 
     def is_gone(self, started: StartedPod) -> bool:
         """Whether the very pod is gone."""

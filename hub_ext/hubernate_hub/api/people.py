@@ -47,7 +47,8 @@ class Servers(BaseModel):
 
 
 class OpenOperation(BaseModel):
-    """What is wanted. `discard` throws away what a server that ended by itself has not saved, and asks twice."""
+    """What is wanted. `discard` throws away what a server that ended by itself, or whose node is lost, has not saved,
+    and asks twice."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
     kind: Literal["save", "stop", "discard"]

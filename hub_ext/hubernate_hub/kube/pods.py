@@ -122,16 +122,17 @@ class Pods:
             return False
         return bool((found.get("metadata") or {}).get("uid") == pod.uid)
 
-    async def remove(self, pod: PodName, *, unsaved: bool = False) -> None:
+    async def remove(self, pod: PodName, *, unsaved: bool = False, lost: bool = False) -> None:
         """Delete `pod` and wait until it is gone. One that is gone already, or whose name has another pod, is fine.
 
         Args:
             unsaved: nothing in it is to be kept, so that nothing in it is waited for either.
+            lost: its node is, so that only the object can go. The kubelet kills what is left when it is back.
         Raises:
             Unavailable: it is not gone after `delete_wait_s`, or the API server does not answer; ask again.
         """
         deadline = time.monotonic() + self._settings.delete_wait_s
-        grace = _UNSAVED_GRACE_S if unsaved else int(self._settings.delete_grace_s)
+        grace = 0 if lost else _UNSAVED_GRACE_S if unsaved else int(self._settings.delete_grace_s)
         with self._bell.listen(f"pod:{pod.uid}") as rung:
             with suppress(NotFound, Conflict):  # gone, or its name is another's: looked at below all the same
                 await self._api.delete(PODS, pod.namespace, pod.name, uid=pod.uid, grace_s=grace)

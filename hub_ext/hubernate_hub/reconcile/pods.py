@@ -44,7 +44,7 @@ class Removals:
         await _each(await self._lasting_empties(), self._remove_empty)
 
     async def _discard(self, doomed: pods.Doomed) -> None:
-        await self._kube.pods.remove(doomed.pod, unsaved=True)
+        await self._kube.pods.remove(doomed.pod, unsaved=True, lost=doomed.lost)
         self._tell(await self._context.write(pods.discarded, doomed.operation))
 
     async def _end_if_gone(self, doomed: pods.Doomed) -> None:

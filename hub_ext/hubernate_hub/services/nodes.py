@@ -1,4 +1,4 @@
-"""What people should know of the node that their server is on."""
+"""What people should know of the node that their server is on, and whether it is taken for lost."""
 
 from ..context import Work
 from ..store.servers import ServerRow
@@ -13,3 +13,12 @@ def trouble(work: Work, row: ServerRow) -> str:
     if of_node:
         return of_node
     return f"node {row.node} has a silent agent" if work.context.fleet.silent(row.node) else ""
+
+
+def lost(work: Work, row: ServerRow) -> bool:
+    """Whether nothing can be saved on the node of `row` for now: the cluster and its agent have both lost sight of it.
+
+    One of them alone is not enough: a kubelet restarts while notebooks run, and so does an agent.
+    """
+    kube = work.context.kube
+    return kube is not None and bool(kube.nodes.trouble(row.node)) and work.context.fleet.silent(row.node)

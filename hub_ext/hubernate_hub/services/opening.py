@@ -12,6 +12,7 @@ from ..context import Work
 from ..store import operations, servers
 from ..store.operations import OperationRow
 from ..store.servers import ServerRow
+from . import nodes
 
 _BY_ITSELF = frozenset({Trigger.IDLE, Trigger.MAX_AGE})
 
@@ -36,18 +37,21 @@ def open_operation(work: Work, server: ServerId, wish: Wish) -> OperationRow:
 
     Raises:
         NotFound: no such server.
-        Conflict: nothing runs that could be saved.
+        Conflict: nothing runs that could be saved; or a discard of what is being saved.
     """
     row = servers.lock(work.tx, server)
     if row is None:
         raise NotFound(f"no server {server}")
     present = operations.open_of(work.tx, server)
     if present is not None:
-        joined = _join(present, wish, work.now)
+        if wish.kind is Kind.DISCARD and present.operation.kind is not Kind.DISCARD:
+            joined = _given_up(work, row, present, wish)
+        else:
+            joined = _join(present, wish, work.now)
         if joined != present:
             operations.save(work.tx, joined)
         return joined
-    _check(row, wish)
+    _check(row, wish, lost=nodes.lost(work, row))
     opened = OperationRow(
         Operation(
             id=OperationId(new_id()),
@@ -91,11 +95,23 @@ def _join(present: OperationRow, wish: Wish, now: datetime) -> OperationRow:
     return replace(present, operation=operation, hub_joined=present.hub_joined or wish.hub_joined)
 
 
-def _check(row: ServerRow, wish: Wish) -> None:
+def _given_up(work: Work, row: ServerRow, present: OperationRow, wish: Wish) -> OperationRow:
+    """`present`, which the agent of a lost node has, as a discard. With no node it is that agent's no more (F15).
+
+    Raises:
+        Conflict: its node is there, so that it is being saved.
+    """
+    if not nodes.lost(work, row):
+        raise Conflict("the server is being saved; nothing was discarded. Try again if that fails", server=row.id)
+    changes: dict[str, object] = {"kind": Kind.DISCARD, "trigger": wish.trigger, "node": "", "updated_at": work.now}
+    return replace(present, operation=present.operation.model_copy(update=changes), requested_by=wish.by)
+
+
+def _check(row: ServerRow, wish: Wish, *, lost: bool) -> None:
     if wish.kind is Kind.DISCARD:
         if not row.has_container:
             raise Conflict("nothing of this server is there that could be discarded", server=row.id)
-        if row.state is ServerState.RUNNING:
+        if row.state is ServerState.RUNNING and not lost:
             raise Conflict("the server runs; stop it instead, so that it is saved first", server=row.id)
         return
     if row.state is ServerState.DEAD and wish.kind is Kind.SAVE:

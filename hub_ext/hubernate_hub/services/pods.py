@@ -13,6 +13,7 @@ from ..kube.pods import PodName
 from ..store import checkpoints, operations, servers, tenants
 from ..store.operations import OperationRow
 from ..store.servers import ServerRow
+from . import nodes
 from .opening import Wish, open_operation
 from .reporting import end, fenced
 from .retrying import due
@@ -27,6 +28,8 @@ class Doomed:
 
     operation: OperationId
     pod: PodName
+    lost: bool = False
+    """its node is lost, so that no kubelet will ever say that the pod has ended"""
 
 
 def pod_of(work: Work, row: ServerRow, uid: str) -> PodName:
@@ -59,7 +62,8 @@ def to_discard(work: Work) -> list[Doomed]:
     for row in operations.all_open(work.tx, ""):
         server = servers.get(work.tx, row.operation.server_id)
         if server is not None and row.operation.kind is Kind.DISCARD:
-            found.append(Doomed(row.operation.id, pod_of(work, server, row.container_id)))
+            pod = pod_of(work, server, row.container_id)
+            found.append(Doomed(row.operation.id, pod, lost=nodes.lost(work, server)))
     return found
 
 

@@ -136,7 +136,7 @@ def _card(
         start_url=f"{settings.hub_path}spawn/{owner}/{tail}".rstrip("/"),
         can_save=row.state is ServerState.RUNNING and pending is None,
         can_start=row.state is ServerState.ASLEEP or (row.state is ServerState.DEAD and pending is None),
-        can_discard=awake and row.state is ServerState.DEAD and pending is None,
+        can_discard=awake and (nodes.lost(work, row) or (row.state is ServerState.DEAD and pending is None)),
         version=f"{hash(version) & 0xFFFFFFFF:x}",
     )
 
@@ -177,10 +177,11 @@ def _node_alert(work: Work, row: ServerRow, mine: list[Checkpoint]) -> str:
         return ""
     newest = next((each for each in mine if each.usable), None)
     saved = "nothing is saved yet" if newest is None else f"the newest save is {words.ago(newest.created_at, work.now)}"
-    return (
-        f"{what[0].upper()}{what[1:]}: the server may not be reachable and cannot be saved now; {saved}. It goes on"
-        " when the node is back; if it never will be, an admin removes the node and you start from that save."
-    )
+    advice = "It goes on when the node is back"
+    if nodes.lost(work, row):
+        start = "start clean" if newest is None else "start from that save"
+        advice += f"; to go on elsewhere, discard what is not saved and {start}"
+    return f"{what[0].upper()}{what[1:]}: the server may not be reachable and cannot be saved now; {saved}. {advice}."
 
 
 def _alert(operation: Operation | None, row: ServerRow) -> str:
