@@ -6,11 +6,14 @@ HubernateError
 │   ├── NotFound         the thing is not there, or not yours
 │   ├── NotAllowed       you may not, whoever asks for you
 │   └── Conflict         it clashes with what is going on now; look, then repeat
+│       ├── OverQuota    it does not fit into what the team may use
+│       └── Stale        it was changed since you read it
 ├── Unavailable          an outside system did not answer; repeat later, nothing was lost
 └── Broken               stored data or a peer contradicts itself: a person must look
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from typing import Any
 
 
 class HubernateError(Exception):
@@ -50,6 +53,22 @@ class NotAllowed(UserError):
 
 class Conflict(UserError):
     """The request clashes with the present state; `ids` names what it clashes with."""
+
+
+class OverQuota(Conflict):
+    """It does not fit into what a tenant, or one person in it, may use; nothing was started.
+
+    Args:
+        shortfalls: one mapping for each resource of which there is not enough (`quota.Shortfall`).
+    """
+
+    def __init__(self, message: str, shortfalls: Sequence[Mapping[str, Any]] = (), **ids: str | int | None) -> None:
+        super().__init__(message, **ids)
+        self.shortfalls = tuple(shortfalls)
+
+
+class Stale(Conflict):
+    """The thing was changed since the caller read it; read it again, then decide."""
 
 
 class Unavailable(HubernateError):

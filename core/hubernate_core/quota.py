@@ -1,10 +1,46 @@
-"""What a tenant may use at the same time."""
+"""What a tenant may use at the same time, and the one decision whether something more fits.
+
+An amount is a number under the name of a resource: ``servers``, ``cpu`` (thousandths of a core), ``memory``,
+``storage`` and ``checkpoint_bytes`` (bytes), ``homes``, or a device such as ``nvidia.com/gpu``. The start of a server,
+the pages, the API and the command line all ask `decide`.
+"""
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from typing import Literal
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from .grammar import check_device
+from .profile import Profile
 from .quantity import Bytes, MilliCpu
 from .scheduling import DeviceCount
+
+Amounts = Mapping[str, int]
+"""How much of each resource; what is not named is none of it."""
+
+
+class UserQuota(BaseModel):
+    """Sums over one person's running servers inside the tenant. None: only the tenant's own limit."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+    servers: int | None = Field(None, ge=0, le=100_000, description="servers that one person runs at the same time")
+    cpu: MilliCpu | None = Field(None, description="thousandths of a core; written '8'")
+    memory: Bytes | None = Field(None, description="bytes; written '32Gi'")
+    checkpoint_bytes: Bytes | None = Field(None, description="bytes of one person's checkpoints; written '50Gi'")
+    devices: dict[str, DeviceCount] = Field({}, description="extended resources by name; others: the tenant's limit")
+
+    @model_validator(mode="after")
+    def _check(self) -> "UserQuota":
+        for device in self.devices:
+            check_device(device, "quota.per_user.devices")
+        return self
+
+    @property
+    def limits(self) -> Amounts:
+        """What is limited, and to how much."""
+        named = {name: getattr(self, name) for name in ("servers", "cpu", "memory", "checkpoint_bytes")}
+        return {name: limit for name, limit in named.items() if limit is not None} | self.devices
 
 
 class Quota(BaseModel):
@@ -16,10 +52,102 @@ class Quota(BaseModel):
     memory: Bytes | None = Field(None, description="bytes; written '256Gi'")
     homes: int = Field(1000, ge=0, le=100_000, description="home volumes")
     storage: Bytes | None = Field(None, description="bytes of all home volumes; written '2Ti'")
+    checkpoint_bytes: Bytes | None = Field(
+        None, description="bytes of all checkpoints; above it nothing new starts, but a save is never refused"
+    )
     devices: dict[str, DeviceCount] = Field({}, description="extended resources by name; none other is given")
+    per_user: UserQuota = Field(UserQuota(), description="of these, at most so much for one person")
 
     @model_validator(mode="after")
     def _check(self) -> "Quota":
         for device in self.devices:
             check_device(device, "quota.devices")
         return self
+
+    @property
+    def limits(self) -> Amounts:
+        """What is limited, and to how much. A device that is not named has the limit 0 (`limit_of`)."""
+        names = ("servers", "cpu", "memory", "homes", "storage", "checkpoint_bytes")
+        return {name: getattr(self, name) for name in names if getattr(self, name) is not None} | self.devices
+
+
+@dataclass(frozen=True)
+class Holding:
+    """What one person holds of a tenant: a server that is not asleep, a home, saved checkpoints."""
+
+    user: str
+    amounts: Amounts
+
+
+class Share(BaseModel):
+    """One person's part of what is used."""
+
+    model_config = ConfigDict(frozen=True)
+    user: str
+    amount: int
+
+
+class Shortfall(BaseModel):
+    """One resource of which there is not enough."""
+
+    model_config = ConfigDict(frozen=True)
+    resource: str
+    scope: Literal["tenant", "user"] = Field(description="whose limit: all of the tenant's, or one person's")
+    limit: int
+    used: int
+    wanted: int
+    by: tuple[Share, ...] = Field((), description="who uses it, most first")
+
+
+def decide(quota: Quota, held: Iterable[Holding], user: str, wanted: Amounts) -> tuple[Shortfall, ...]:
+    """What keeps `user` from getting `wanted` on top of what is `held` in the tenant; empty: it fits.
+
+    Only the resources that `wanted` names are looked at, with 0 for "nothing more, but not while it is over". What is
+    held already stays held, also above the limit: a lower quota refuses what is new and ends nothing.
+    """
+    held = tuple(held)
+    return tuple(
+        found
+        for resource, amount in sorted(wanted.items())
+        for found in (
+            _short(resource, amount, limit_of(quota.limits, resource), held, "tenant"),
+            _short(
+                resource,
+                amount,
+                quota.per_user.limits.get(resource),
+                tuple(each for each in held if each.user == user),
+                "user",
+            ),
+        )
+        if found is not None
+    )
+
+
+def limit_of(limits: Amounts, resource: str) -> int | None:
+    """The tenant's limit of one resource; None: there is none. A device is never given without being named."""
+    return limits.get(resource, 0 if "/" in resource else None)
+
+
+def used_by(held: Iterable[Holding], resource: str) -> tuple[Share, ...]:
+    """Who holds how much of `resource`, most first."""
+    sums: dict[str, int] = {}
+    for each in held:
+        if each.amounts.get(resource):
+            sums[each.user] = sums.get(each.user, 0) + each.amounts[resource]
+    return tuple(Share(user=user, amount=sums[user]) for user in sorted(sums, key=lambda name: (-sums[name], name)))
+
+
+def amounts_of(profile: Profile, *, devices: bool) -> Amounts:
+    """What one server of `profile` holds while it is not asleep; its `devices` where the engine gives any."""
+    named = {"servers": 1, "cpu": profile.resources.cpu, "memory": profile.resources.memory}
+    return named | (profile.kubernetes.devices if devices else {})
+
+
+def _short(
+    resource: str, wanted: int, limit: int | None, held: tuple[Holding, ...], scope: Literal["tenant", "user"]
+) -> Shortfall | None:
+    by = used_by(held, resource)
+    used = sum(each.amount for each in by)
+    if limit is None or used + wanted <= limit:
+        return None
+    return Shortfall(resource=resource, scope=scope, limit=limit, used=used, wanted=wanted, by=by)

@@ -145,6 +145,20 @@ class ProfileCard(_Wire):
     description: str = ""
     cpu: int = Field(description="thousandths of a core")
     memory: int = Field(description="bytes")
+    refusal: str = Field("", description="why it cannot start now; empty: it fits")
+
+
+class Use(_Wire):
+    """What is used of one resource, of the tenant's limit and of the person's own."""
+
+    resource: str
+    label: str = Field(description="the resource's name for people")
+    used: int
+    limit: int | None = Field(None, description="None: no limit")
+    shown: str = Field(description="used and limit for people: '6 of 8 cores'")
+    mine: int = Field(0, description="of `used`, the person's own")
+    my_limit: int | None = None
+    my_shown: str = ""
 
 
 class TenantOptions(_Wire):
@@ -153,6 +167,7 @@ class TenantOptions(_Wire):
     name: str
     title: str = ""
     profiles: tuple[ProfileCard, ...]
+    use: tuple[Use, ...] = Field((), description="what is limited, and how much of it is used now")
     checkpoints: tuple[Checkpoint, ...] = Field((), description="of this server name in this tenant, newest first")
 
 

@@ -27,6 +27,9 @@ class Metrics:
         self.checkpoints = Gauge("hubernate_checkpoints", "Recorded checkpoints", registry=registry)
         self.bytes = Gauge("hubernate_checkpoint_bytes", "Compressed bytes of their layers", registry=registry)
         self.agents = Gauge("hubernate_agent_silent_seconds", "Since an agent's last poll", ["node"], registry=registry)
+        self.refused = Counter(
+            "hubernate_starts_over_quota_total", "Starts refused, by whose limit", ["scope"], registry=registry
+        )
         self.reports_refused = Counter("hubernate_reports_refused_total", "Agents' reports refused", registry=registry)
         self.loop_failures = Counter(
             "hubernate_loop_failures_total", "Rounds of a loop that failed", ["loop"], registry=registry

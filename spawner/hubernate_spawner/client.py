@@ -15,6 +15,7 @@ from hubernate_core.errors import (
     HubernateError,
     NotAllowed,
     NotFound,
+    OverQuota,
     Unavailable,
     UserError,
     shorten,
@@ -22,6 +23,7 @@ from hubernate_core.errors import (
 from hubernate_core.fingerprint import FINGERPRINT_HEADER
 from hubernate_core.names import OperationId, ServerId
 from hubernate_core.operation import Operation
+from hubernate_core.quota import Shortfall
 from hubernate_core.server import Server, Ticket
 from hubernate_core.wire import Abandoned, Generation, Started, StartOptions, StartRequest, StopRequest
 
@@ -126,11 +128,22 @@ def _refusal(response: httpx.Response, call: str) -> HubernateError:
     status, message = response.status_code, _message(response)
     if status in (400, 422):
         return UserError(message or "the platform service refused the request")
+    if status == httpx.codes.CONFLICT and (shortfalls := _shortfalls(response)):
+        return OverQuota(message, shortfalls)
     if status in _REFUSALS:
         return _REFUSALS[status](message or f"the platform service answered {status}")
     if status == httpx.codes.UNAUTHORIZED:
         return Broken("the platform service does not know the spawner's token; run 'hubernate doctor'")
     return Unavailable(message or f"the platform service answered {status} to {call}")
+
+
+def _shortfalls(response: httpx.Response) -> list[dict[str, Any]]:
+    """What a refusal by a quota says of each resource; empty where it is no such refusal."""
+    try:
+        found = [Shortfall.model_validate(each) for each in response.json().get("shortfalls", ())]
+    except (ValueError, AttributeError, TypeError):
+        return []
+    return [each.model_dump() for each in found]
 
 
 def _message(response: httpx.Response) -> str:

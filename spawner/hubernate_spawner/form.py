@@ -6,12 +6,19 @@ from importlib.resources import files
 from jinja2 import Environment, StrictUndefined
 
 from hubernate_core.checkpoint import Checkpoint
+from hubernate_core.errors import OverQuota
 from hubernate_core.quantity import show_bytes
+from hubernate_core.quota import Shortfall
+from hubernate_core.refusal import label_of, show_amount
 from hubernate_core.server import Start
-from hubernate_core.wire import ProfileCard, StartOptions, TenantOptions
+from hubernate_core.wire import ProfileCard, StartOptions, TenantOptions, Use
 
-_TEMPLATE = Environment(autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True).from_string(
-    (files(__package__) / "start_form.html").read_text()
+_PEOPLE = 8
+"""Named in one refusal; the rest is counted."""
+
+_ENVIRONMENT = Environment(autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True)
+_FORM, _REFUSAL = (
+    _ENVIRONMENT.from_string((files(__package__) / f"{name}.html").read_text()) for name in ("start_form", "refusal")
 )
 
 
@@ -26,7 +33,27 @@ def make_form(options: StartOptions, now: datetime) -> str:
     tenants = [_tenant(each, options, now) for each in options.tenants]
     if tenants and not any(each["name"] == chosen for each in tenants):
         chosen = str(tenants[0]["name"])
-    return _TEMPLATE.render(tenants=tenants, chosen=chosen, saving=options.operation is not None)
+    return _FORM.render(tenants=tenants, chosen=chosen, saving=options.operation is not None)
+
+
+def make_refusal(problem: OverQuota) -> str:
+    """HTML for the page of a start that a quota refused: what is used, by whom, the limit, and the whole sentence."""
+    shown = []
+    for each in map(Shortfall.model_validate, problem.shortfalls):
+        people = [(share.user, show_amount(each.resource, share.amount)) for share in each.by[:_PEOPLE]]
+        shown.append(
+            {
+                "label": label_of(each.resource),
+                "whose": "your team" if each.scope == "tenant" else "you",
+                "used": show_amount(each.resource, each.used),
+                "limit": show_amount(each.resource, each.limit),
+                "wanted": show_amount(each.resource, each.wanted) if each.wanted else "",
+                "percent": _percent(each.used, each.limit),
+                "people": people,
+                "more": len(each.by) - len(people),
+            }
+        )
+    return _REFUSAL.render(message=problem.message, shortfalls=shown)
 
 
 def age(past: timedelta) -> str:
@@ -54,9 +81,28 @@ def _tenant(tenant: TenantOptions, options: StartOptions, now: datetime) -> dict
         "earlier": [(each.id, _line(each, titles, now)) for each in usable[1:]],
         "lost": len(tenant.checkpoints) - len(usable),
         "profiles": [_card(each) for each in tenant.profiles],
+        "use": [_use(each) for each in tenant.use if each.limit is not None or each.my_limit is not None],
+        "tight": _tight(tenant, usable),
         "profile": wanted if wanted in profiles else (profiles or [""])[0],
         "start": str(Start.CONTINUE if default is Start.CHECKPOINT else default),
     }
+
+
+def _use(use: Use) -> dict[str, object]:
+    limit = use.limit if use.limit is not None else use.my_limit or 0
+    used = use.used if use.limit is not None else use.mine
+    own = f"you {use.my_shown}" if use.my_limit is not None or use.mine else ""
+    return {"label": use.label, "shown": use.shown, "percent": _percent(used, limit), "own": own}
+
+
+def _tight(tenant: TenantOptions, usable: list[Checkpoint]) -> str:
+    """Why going on with the newest checkpoint is refused now; empty: it fits."""
+    wanted = usable[0].profile if usable else ""
+    return next((each.refusal for each in tenant.profiles if each.name == wanted), "")
+
+
+def _percent(used: int, limit: int) -> int:
+    return min(100, round(100 * used / limit)) if limit else 100
 
 
 def _line(checkpoint: Checkpoint, titles: dict[str, str], now: datetime) -> str:
@@ -70,5 +116,6 @@ def _card(profile: ProfileCard) -> dict[str, str]:
         "name": profile.name,
         "title": profile.title,
         "description": profile.description,
+        "refusal": profile.refusal,
         "size": f"{profile.cpu / 1000:g} CPU · {profile.memory / 1024**3:.3g} GiB memory",
     }

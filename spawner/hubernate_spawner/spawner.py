@@ -14,12 +14,12 @@ from weakref import WeakKeyDictionary
 from jupyterhub.spawner import Spawner, SpawnException
 from traitlets import default
 
-from hubernate_core.errors import HubernateError, InvalidInput, Unavailable, UserError
+from hubernate_core.errors import HubernateError, InvalidInput, OverQuota, Unavailable, UserError
 from hubernate_core.wire import StartRequest
 
 from . import lifecycle, options
 from .client import GateProbe, ServiceClient
-from .form import make_form
+from .form import make_form, make_refusal
 from .progress import Log
 from .start import Backend, Start
 
@@ -235,6 +235,9 @@ def _spawn_error(problem: HubernateError) -> SpawnException:
     message = problem.message
     if not isinstance(problem, UserError | Unavailable):
         log.error("a start failed", extra=dict(problem.ids), exc_info=problem)
-    return SpawnException(
+    refused = SpawnException(
         f"Your server was not started: {message}", reason=type(problem).__name__.lower(), status_code=status
     )
+    if isinstance(problem, OverQuota):
+        refused.jupyterhub_html_message = make_refusal(problem)  # the hub's own name for what its page shows as HTML
+    return refused

@@ -3,13 +3,15 @@
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
+import httpx
 import pytest
 
 from hubernate_core.checkpoint import Checkpoint
-from hubernate_core.errors import InvalidInput
+from hubernate_core.errors import InvalidInput, OverQuota
 from hubernate_core.server import Start, StartChoice
-from hubernate_core.wire import ProfileCard, StartOptions, TenantOptions
-from hubernate_spawner.form import age, make_form
+from hubernate_core.wire import ProfileCard, StartOptions, TenantOptions, Use
+from hubernate_spawner.client import _refusal
+from hubernate_spawner.form import age, make_form, make_refusal
 from hubernate_spawner.options import from_form, read_choice, to_repeat
 
 NOW = datetime(2026, 1, 2, 12, 0, tzinfo=UTC)
@@ -148,3 +150,27 @@ def test_several_teams_are_chosen_from_and_no_team_is_told() -> None:
 )
 def test_ages_are_for_people(minutes: int, text: str) -> None:
     assert age(timedelta(minutes=minutes)) == text
+
+
+def test_the_form_says_what_the_team_uses_and_what_does_not_fit() -> None:
+    use = Use(resource="memory", label="memory", used=3, limit=4, shown="3 GiB of 4 GiB", mine=1, my_shown="1 GiB")
+    full = BASE.model_copy(update={"refusal": "Team <b> uses 3 GiB of 4 GiB memory."})
+    html = make_form(StartOptions(tenants=(TenantOptions(name="research", profiles=(full,), use=(use,)),)), NOW)
+    assert "3 GiB of 4 GiB · you 1 GiB" in html
+    assert 'value="75"' in html
+    assert "Does not fit now. Team &lt;b&gt; uses 3 GiB" in html
+
+
+def test_a_refusal_by_a_quota_is_a_table_of_who_uses_what_and_escaped() -> None:
+    short = {
+        "resource": "cpu", "scope": "tenant", "limit": 8000, "used": 7000, "wanted": 2000,
+        "by": [{"user": "<img src=x>", "amount": 7000}],
+    }  # fmt: skip
+    answer = httpx.Response(409, json={"detail": "Team Physics is full.", "shortfalls": [short]})
+    problem = _refusal(answer, "POST servers/start")
+    assert isinstance(problem, OverQuota)
+    html = make_refusal(problem)
+    for part in ("7 cores of 8 cores", "2 cores", "&lt;img src=x&gt; 7 cores", "Team Physics is full."):
+        assert part in html
+    assert "<img" not in html
+    assert not isinstance(_refusal(httpx.Response(409, json={"detail": "busy"}), "x"), OverQuota)

@@ -14,6 +14,8 @@ from hubernate_core.errors import (
     InvalidInput,
     NotAllowed,
     NotFound,
+    OverQuota,
+    Stale,
     Unavailable,
     UserError,
 )
@@ -35,6 +37,7 @@ _STATUS: tuple[tuple[type[HubernateError], int], ...] = (
     (InvalidInput, 422),
     (NotFound, 404),
     (NotAllowed, 403),
+    (Stale, 412),
     (Conflict, 409),
     (Unavailable, 503),
     (Broken, 500),
@@ -45,6 +48,7 @@ _TITLES = {
     404: "Not found",
     405: "Method not allowed",
     409: "Conflict",
+    412: "Changed meanwhile",
     413: "Too large",
     422: "Invalid input",
     503: "Unavailable",
@@ -88,7 +92,10 @@ def _ours(request: Request, error: HubernateError) -> Response:
         headers["Retry-After"] = str(max(1, round(error.retry_after_s or 5)))
     if status == 401:
         headers["WWW-Authenticate"] = "Bearer"
-    return _problem(request, status, error.message, ids=dict(error.ids), headers=headers)
+    more: dict[str, object] = dict(error.ids)
+    if isinstance(error, OverQuota):
+        more["shortfalls"] = error.shortfalls
+    return _problem(request, status, error.message, more=more, headers=headers)
 
 
 def _problem(
@@ -96,7 +103,7 @@ def _problem(
     status: int,
     detail: str,
     *,
-    ids: dict[str, str | int] | None = None,
+    more: dict[str, object] | None = None,
     headers: dict[str, str] | None = None,
 ) -> Response:
     title = _TITLES.get(status, "Error")
@@ -107,5 +114,5 @@ def _problem(
         "detail": detail,
         "request_id": request_id(request),
     }
-    content |= {key: value for key, value in (ids or {}).items() if key not in content}
+    content |= {key: value for key, value in (more or {}).items() if key not in content}
     return JSONResponse(content, status, headers=headers, media_type="application/problem+json")

@@ -31,7 +31,7 @@ def _why(work: Work, row: ServerRow) -> Trigger | None:
     activity = activity_of(row)
     if activity is None:
         return None
-    rule = tenants.all_tenants(work.tx)[row.tenant_id].culling
+    rule = tenants.with_ids(work.tx, [row.tenant_id])[row.tenant_id].culling
     reason = why_sleep(activity, rule, work.now)
     if reason == "idle":
         silent = work.context.since_gate_spoke(row.id, row.generation)

@@ -34,13 +34,9 @@ def gate_report(work: Work, row: ServerRow, body: GateActivity) -> None:
 
 def busy_on_cpu(work: Work, cores: dict[Key, float]) -> list[Key]:
     """Of `cores` used per start, those above the floor of their tenant's rule."""
-    rules = tenants.all_tenants(work.tx)
-    found: list[Key] = []
-    for (server, generation), used in cores.items():
-        row = servers.get(work.tx, server)
-        if row is not None and row.generation == generation and used > rules[row.tenant_id].culling.cpu_floor:
-            found.append((server, generation))
-    return found
+    rows = {key: row for key in cores if (row := servers.get(work.tx, key[0])) is not None and row.generation == key[1]}
+    rules = tenants.with_ids(work.tx, (row.tenant_id for row in rows.values()))
+    return [key for key, row in rows.items() if cores[key] > rules[row.tenant_id].culling.cpu_floor]
 
 
 def keep_awake(work: Work, row: ServerRow, minutes: int) -> None:

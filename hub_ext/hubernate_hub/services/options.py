@@ -1,11 +1,15 @@
 """What a person may start: all that the start form shows."""
 
 from hubernate_core.names import check_server_name, normalise_user
+from hubernate_core.profile import Profile
 from hubernate_core.server import Start, StartChoice
+from hubernate_core.tenant import Tenant
 from hubernate_core.wire import ProfileCard, StartOptions, TenantOptions
 
 from ..context import Work
 from ..store import checkpoints, operations, servers, tenants
+from ..store.servers import ServerRow
+from . import ledger, usage
 
 
 def start_options(work: Work, user: str, server_name: str, groups: list[str]) -> StartOptions:
@@ -15,23 +19,9 @@ def start_options(work: Work, user: str, server_name: str, groups: list[str]) ->
         InvalidInput: a malformed user or server name.
     """
     name = check_server_name(server_name)
-    mine = [each for each in tenants.all_tenants(work.tx, active_only=True).values() if each.name in groups]
+    mine = tenants.of_groups(work.tx, groups)
     rows = {row.tenant_id: row for row in servers.of_user(work.tx, normalise_user(user), user) if row.name == name}
-    shown: list[TenantOptions] = []
-    for tenant in sorted(mine, key=lambda each: each.name):
-        cards = tuple(
-            ProfileCard(
-                name=each.name,
-                title=each.title,
-                description=each.description,
-                cpu=each.resources.cpu,
-                memory=each.resources.memory,
-            )
-            for each in work.context.catalogue.allowed(tenant).values()
-        )
-        row = rows.get(tenant.id)
-        saved = () if row is None else tuple(checkpoints.of_servers(work.tx, [row.id]))
-        shown.append(TenantOptions(name=tenant.name, title=tenant.title, profiles=cards, checkpoints=saved))
+    shown = tuple(_tenant(work, each, normalise_user(user), rows.get(each.id)) for each in mine)
     known = [rows[tenant.id] for tenant in mine if tenant.id in rows]
     last = max(known, key=lambda row: (row.asked_at is not None, row.asked_at), default=None)
     default = StartChoice(start=Start.CONTINUE)
@@ -40,4 +30,30 @@ def start_options(work: Work, user: str, server_name: str, groups: list[str]) ->
     elif len(mine) == 1:
         default = StartChoice(tenant=mine[0].name, start=Start.CONTINUE)
     pending = next((found for row in rows.values() if (found := operations.open_of(work.tx, row.id)) is not None), None)
-    return StartOptions(tenants=tuple(shown), default=default, operation=None if pending is None else pending.operation)
+    return StartOptions(tenants=shown, default=default, operation=None if pending is None else pending.operation)
+
+
+def _tenant(work: Work, tenant: Tenant, user: str, row: ServerRow | None) -> TenantOptions:
+    profiles = work.context.catalogue.allowed(tenant)
+    held = ledger.held_in(work, tenant, but=None if row is None else row.id)
+    has_home = tenants.find_owner(work.tx, user, tenant.id) is not None
+    wanted = ledger.Wanted(user, None if row is None else row.id, not has_home)
+    refusals = usage.refusals(work, tenant, held, wanted, profiles.values())
+    return TenantOptions(
+        name=tenant.name,
+        title=tenant.title,
+        profiles=tuple(_card(each, refusals[each.name]) for each in profiles.values()),
+        checkpoints=() if row is None else tuple(checkpoints.of_servers(work.tx, [row.id])),
+        use=usage.uses(tenant, held, user),
+    )
+
+
+def _card(profile: Profile, refusal: str) -> ProfileCard:
+    return ProfileCard(
+        name=profile.name,
+        title=profile.title,
+        description=profile.description,
+        cpu=profile.resources.cpu,
+        memory=profile.resources.memory,
+        refusal=refusal,
+    )

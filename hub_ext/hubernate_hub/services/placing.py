@@ -15,7 +15,8 @@ def place(work: Work, row: ServerRow) -> Placement:
     Raises:
         Broken: its tenant was never given a namespace.
     """
-    tenant, namespace = tenants.all_tenants(work.tx)[row.tenant_id], tenants.namespace_of(work.tx, row.tenant_id)
+    tenant = tenants.with_ids(work.tx, [row.tenant_id])[row.tenant_id]
+    namespace = tenants.namespace_of(work.tx, row.tenant_id)
     if not namespace:
         raise Broken(f"tenant {tenant.name!r} has no namespace; restart the platform service", tenant=tenant.id)
     kube, mine = work.context.kube, tenant.kubernetes

@@ -17,6 +17,7 @@ from hubernate_core.wire import StartRequest
 from ..context import Work
 from ..store import checkpoints, operations, servers, tenants
 from ..store.servers import ServerRow
+from . import ledger
 from .opening import Wish, open_operation
 from .placing import place
 from .retrying import due
@@ -33,12 +34,13 @@ def start(work: Work, request: StartRequest) -> Ticket:
     Raises:
         InvalidInput, NotAllowed, NotFound: the choice cannot be started; nothing was created.
         Conflict: a former run could not be saved yet, or a container of an older start still runs.
+        OverQuota: it does not fit into what the tenant, or the person in it, may use.
         Unavailable: on Kubernetes, while the tenant's namespace is not ready.
         Broken: the checkpoint's record is not ours.
     """
     user, name = normalise_user(request.user), check_server_name(request.server_name)
     tenant = pick_tenant(work, request.groups, request.choice.tenant)
-    tenants.lock(work.tx, tenant.id)
+    tenant = tenants.lock(work.tx, tenant.id) or tenant  # its quota may have changed while we waited for our turn
     busy = _busy_elsewhere(work, request, tenant)
     if busy is not None:
         return busy
@@ -55,6 +57,7 @@ def start(work: Work, request: StartRequest) -> Ticket:
         work.context.kube.spaces.check(tenant.id)
     checkpoint = _checkpoint(work, row, request.choice)
     profile = _profile(work, tenant, row, checkpoint, request.choice)
+    ledger.admit(work, tenant, ledger.Wanted(user, None if row is None else row.id, owner is None), profile)
     owner = owner or tenants.add_owner(work.tx, user, request.user, tenant.id)
     token = secrets.token_urlsafe(32)
     fresh = replace(
@@ -91,7 +94,7 @@ def pick_tenant(work: Work, groups: tuple[str, ...], chosen: str) -> Tenant:
     Raises:
         NotAllowed: the person is in no tenant, or not in the chosen one.  InvalidInput: several, and none chosen.
     """
-    mine = {each.name: each for each in tenants.all_tenants(work.tx, active_only=True).values() if each.name in groups}
+    mine = {each.name: each for each in tenants.of_groups(work.tx, groups)}
     if not mine:
         raise NotAllowed("you belong to no team of this platform yet; ask an admin to add you to one")
     if chosen:

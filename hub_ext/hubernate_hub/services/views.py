@@ -43,7 +43,7 @@ def sleeps_at(activity: Activity, rule: CullingRule) -> datetime:
 def show_all(tx: Tx, rows: Iterable[ServerRow]) -> list[Server]:
     """`rows` with their operations and times."""
     rows = list(rows)
-    known = tenants.all_tenants(tx)
+    known = tenants.with_ids(tx, (row.tenant_id for row in rows))
     newest = operations.newest_of(tx, [row.id for row in rows])
     return [_show(row, known, newest) for row in rows]
 

@@ -82,6 +82,7 @@ owners = Table(
     Column("hub_name", String(255), nullable=False),
     _id("tenant_id", nullable=False),
     UniqueConstraint("user", "tenant_id"),
+    Index(None, "tenant_id"),
 )
 
 servers = Table(
@@ -177,6 +178,7 @@ checkpoints = Table(
     _moment("created_at", nullable=False),
     _moment("deleted_at"),
     Index(None, "server_id", "created_at"),
+    Index(None, "tenant_id", "deleted_at"),
 )
 
 forgets = Table(

@@ -130,6 +130,12 @@ def in_states(tx: Tx, states: Iterable[ServerState]) -> list[ServerRow]:
     return [_row(row) for row in tx.execute(_query().where(servers.c.state.in_([str(each) for each in states])))]
 
 
+def of_tenant(tx: Tx, tenant: TenantId) -> list[ServerRow]:
+    """A tenant's servers, by user."""
+    query = _query().where(owners.c.tenant_id == tenant).order_by(owners.c.user, servers.c.name)
+    return [_row(row) for row in tx.execute(query)]
+
+
 def all_servers(tx: Tx) -> list[ServerRow]:
     """Every server, by user."""
     return [_row(row) for row in tx.execute(_query().order_by(owners.c.user, servers.c.name))]

@@ -1,14 +1,19 @@
 """Tenants and owners: rows behind the names."""
 
+from collections.abc import Iterable
 from dataclasses import dataclass
+from typing import Any
 
-from sqlalchemy import insert, select, update
+from sqlalchemy import Row, insert, select, update
 
 from hubernate_core.names import OwnerId, TenantId, new_id, tenant_namespace
 from hubernate_core.tenant import Tenant
 
 from .database import Tx
 from .schema import owners, tenants
+
+_AT_ONCE = 1000
+"""Names in one query: a person may be in ten thousand groups, and SQLite takes 32,766 values."""
 
 
 @dataclass(frozen=True)
@@ -36,8 +41,26 @@ def sync(tx: Tx, wanted: dict[str, dict[str, object]]) -> None:
 def all_tenants(tx: Tx, *, active_only: bool = False) -> dict[TenantId, Tenant]:
     """Every tenant by id."""
     query = select(tenants).where(tenants.c.active) if active_only else select(tenants)
-    found = (Tenant.model_validate({"id": row.id, "name": row.name} | row.settings) for row in tx.execute(query))
-    return {tenant.id: tenant for tenant in found}
+    return {tenant.id: tenant for tenant in map(_tenant, tx.execute(query))}
+
+
+def with_ids(tx: Tx, ids: Iterable[TenantId]) -> dict[TenantId, Tenant]:
+    """Tenants by id; unknown ones are left out."""
+    query = select(tenants).where(tenants.c.id.in_(sorted(set(ids))))
+    return {tenant.id: tenant for tenant in map(_tenant, tx.execute(query))}
+
+
+def of_groups(tx: Tx, groups: Iterable[str]) -> list[Tenant]:
+    """The active tenants whose members the people of `groups` are, by name."""
+    names, found = sorted(set(groups)), []
+    for first in range(0, len(names), _AT_ONCE):
+        query = select(tenants).where(tenants.c.active, tenants.c.name.in_(names[first : first + _AT_ONCE]))
+        found += [_tenant(row) for row in tx.execute(query)]
+    return sorted(found, key=lambda each: each.name)
+
+
+def _tenant(row: Row[Any]) -> Tenant:
+    return Tenant.model_validate({"id": row.id, "name": row.name} | row.settings)
 
 
 def give_namespaces(tx: Tx, instance: str) -> None:
@@ -52,9 +75,10 @@ def namespace_of(tx: Tx, tenant: TenantId) -> str:
     return str(tx.execute(select(tenants.c.namespace).where(tenants.c.id == tenant)).scalar_one())
 
 
-def lock(tx: Tx, tenant: TenantId) -> None:
-    """Other starts in this tenant wait until this transaction ends."""
-    tx.execute(select(tenants.c.id).where(tenants.c.id == tenant).with_for_update())
+def lock(tx: Tx, tenant: TenantId) -> Tenant | None:
+    """The tenant as it is now; other starts in it, and changes of it, wait until this transaction ends."""
+    row = tx.execute(select(tenants).where(tenants.c.id == tenant).with_for_update()).one_or_none()
+    return None if row is None else _tenant(row)
 
 
 def find_owner(tx: Tx, user: str, tenant: TenantId) -> Owner | None:

@@ -1,0 +1,72 @@
+"""Amounts and refusals in words: what is used, by whom, the limit, and what would fit. Pure."""
+
+from collections.abc import Iterable
+
+from .quota import Shortfall
+
+_LABELS = {
+    "servers": "running servers",
+    "cpu": "cores",
+    "memory": "memory",
+    "homes": "homes",
+    "storage": "home storage",
+    "checkpoint_bytes": "saved checkpoints",
+}
+_BYTES = frozenset({"memory", "storage", "checkpoint_bytes"})
+_NAMED = 5
+"""People named in a sentence; the rest is counted."""
+
+
+def label_of(resource: str) -> str:
+    """A resource's name for people: ``running servers``, ``cores``, ``nvidia.com/gpu``."""
+    return _LABELS.get(resource, resource)
+
+
+def show_amount(resource: str, amount: int) -> str:
+    """An amount for people, in the units in which quotas are written: ``1.5 cores``, ``64 GiB``, ``3``."""
+    if resource == "cpu":
+        return f"{amount / 1000:g} core{'' if amount == 1000 else 's'}"
+    if resource not in _BYTES:
+        return str(amount)
+    value, unit = float(amount), "B"
+    for unit in ("B", "KiB", "MiB", "GiB", "TiB", "PiB"):
+        if value < 999.5 or unit == "PiB":
+            break
+        value /= 1024
+    return f"{value:.3g} {unit}"
+
+
+def tell(title: str, shortfalls: Iterable[Shortfall], fitting: Iterable[str]) -> str:
+    """Why something does not fit into the team called `title`, and what would: for the person who asked.
+
+    Args:
+        fitting: titles of the profiles that would fit now.
+    """
+    reasons = " ".join(reason(title, each) for each in shortfalls)
+    instead = ", ".join(fitting)
+    fits = f"What fits now: {instead}." if instead else "No profile fits now."
+    return (
+        f"{reasons} {fits} Nothing was started and nothing that runs was touched. Stop a running environment (it is"
+        " saved first), choose something smaller, or ask an admin of your team"
+    )
+
+
+def reason(title: str, short: Shortfall) -> str:
+    """Why one resource is short, in one sentence."""
+
+    def shown(amount: int) -> str:
+        return show_amount(short.resource, amount)
+
+    whose = f"team {title}" if short.scope == "tenant" else "you"
+    label = label_of(short.resource)
+    if short.limit == 0:
+        return f"{whose[0].upper()}{whose[1:]} may use no {label}."
+    users = short.by if short.scope == "tenant" else ()
+    names = [f"{each.user} {shown(each.amount)}" for each in users[:_NAMED]]
+    if len(users) > _NAMED:
+        names.append(f"{len(users) - _NAMED} more {shown(sum(each.amount for each in users[_NAMED:]))}")
+    by = f" ({', '.join(names)})" if names else ""
+    use = "uses" if short.scope == "tenant" else "use"
+    needs = f"; this needs {shown(short.wanted)} more" if short.wanted else ""
+    what = "" if short.resource == "cpu" else f" {label}"  # "4 of 8 cores" says it already
+    return f"{whose[0].upper()}{whose[1:]} {use} {shown(short.used)} of {shown(short.limit)}{what}{by}{needs}."
