@@ -91,6 +91,11 @@ def normalise_user(name: str) -> str:
     return folded
 
 
+def is_slug(text: str) -> bool:
+    """Whether `text` has the form of a tenant's, profile's or server's name; anything else names nothing of ours."""
+    return bool(_SLUG.fullmatch(text))
+
+
 def check_server_name(name: str) -> str:
     """A server name by JupyterHub 6's rule: empty (the default server), or 1-30 of a-z, 0-9 and single hyphens.
 

@@ -17,7 +17,8 @@ from starlette.exceptions import HTTPException
 
 from hubernate_core.errors import HubernateError, InvalidInput
 
-from .api import agent, document, gate, health, hub, login, people, saved
+from .api import agent, document, gate, governed, health, hub, login, people, saved
+from .api import tenants as tenants_api
 from .api.errors import as_problem
 from .api.middleware import Around
 from .api.sessions import People
@@ -25,7 +26,7 @@ from .api.tokens import ServiceTokens
 from .bell import Bell
 from .catalogue import Catalogue
 from .config import HubernateService, read_settings
-from .context import Context
+from .context import Context, Work
 from .fleet import Fleet
 from .hub_client import Hub
 from .kube.config import KubernetesBackend
@@ -33,6 +34,7 @@ from .kube.parts import KubeParts, build_parts, read_cluster
 from .log import log_to_stderr
 from .reconcile.loop import start_loops
 from .reconcile.spaces import builder
+from .services.seeding import seed
 from .sight import FleetSight
 from .signing import load_signer
 from .store import checkpoints, tenants
@@ -55,13 +57,10 @@ def build_context(settings: HubernateService) -> Context:
     signer = load_signer(settings.file("signing_key_file"), may_create=not store.now(checkpoints.any_signed))
     catalogue = Catalogue(settings.file("profiles_file"), settings.file("tenants_file"))
     catalogue.refresh(strict=True)
-    store.now(tenants.sync, catalogue.tenants)
     token = _read_token(settings.file("hub_token_file"))
     fleet, bell = Fleet(settings.agent_silent_after_s, settings.gone_after_s), Bell()
     kube = _build_kube(settings, bell) if settings.on_kubernetes else None
-    if kube is not None:
-        store.now(tenants.give_namespaces, settings.instance)
-    return Context(
+    context = Context(
         settings=settings,
         store=store,
         hub=Hub(settings.hub_api_url, token, timeout_s=settings.hub_timeout_s),
@@ -72,6 +71,10 @@ def build_context(settings: HubernateService) -> Context:
         kube=kube,
         bell=bell,
     )
+    store.now(lambda tx: seed(Work(tx, context, context.clock()), catalogue.tenants))
+    if kube is not None:
+        store.now(tenants.give_namespaces, settings.instance)
+    return context
 
 
 def _build_kube(settings: HubernateService, bell: Bell) -> KubeParts:
@@ -118,7 +121,7 @@ def build_app(context: Context, *, loops: bool = True) -> FastAPI:
 
 
 def _mount(app: FastAPI, prefix: str) -> None:
-    for module in (agent, hub, gate, people, saved, document, health, login, pages):
+    for module in (agent, hub, gate, people, saved, tenants_api, governed, document, health, login, pages):
         app.include_router(module.router, prefix=prefix)
 
 

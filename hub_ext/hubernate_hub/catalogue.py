@@ -9,9 +9,9 @@ from typing import Any, TypeVar
 from pydantic import ValidationError
 
 from hubernate_core.errors import InvalidInput, NotFound
-from hubernate_core.names import TenantId, check_tenant_name
+from hubernate_core.names import check_tenant_name
 from hubernate_core.profile import Profile, read_profile
-from hubernate_core.tenant import Tenant
+from hubernate_core.tenant import Tenant, TenantSettings
 
 _T = TypeVar("_T")
 _log = logging.getLogger(__name__)
@@ -25,7 +25,7 @@ class Catalogue:
         self._stamps: dict[Path, tuple[int, int]] = {}
         self._profiles: dict[str, Profile] = {}
         self.tenants: dict[str, dict[str, object]] = {}
-        """Settings of each tenant by name, as `store.tenants.sync` takes them."""
+        """Settings of each tenant by name, as `services.seeding` takes them."""
 
     def refresh(self, *, strict: bool = False) -> bool:
         """Read files that changed; whether the tenants did.
@@ -53,6 +53,11 @@ class Catalogue:
                 "catalogue not read, the former one stays", extra={"file": path.name, "error": str(problem)[:500]}
             )
             return old
+
+    @property
+    def names(self) -> frozenset[str]:
+        """Every profile there is."""
+        return frozenset(self._profiles)
 
     def allowed(self, tenant: Tenant) -> dict[str, Profile]:
         """The profiles that members of `tenant` may start."""
@@ -84,10 +89,9 @@ def _tenants(data: Any) -> dict[str, dict[str, object]]:
     for each in data:
         name = check_tenant_name(str(each.get("name", "")))
         try:
-            # The id is ours: it is not in the file.
-            tenant = Tenant.model_validate({"id": TenantId("x"), **each})
+            tenant = TenantSettings.model_validate({key: value for key, value in each.items() if key != "name"})
         except ValidationError as problem:
             first = problem.errors()[0]
             raise InvalidInput(f"{name}.{'.'.join(map(str, first['loc']))}", first["msg"]) from problem
-        found[name] = tenant.model_dump(mode="json", exclude={"id", "name"})
+        found[name] = tenant.model_dump(mode="json")
     return found

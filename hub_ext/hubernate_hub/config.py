@@ -142,6 +142,11 @@ class HubernateService(Configurable):  # type: ignore[misc]  # traitlets is not 
         7, help="Checkpoints of servers stopped within this many days are made ready on their node. Default 7."
     ).tag(config=True)
     prefetch_count = Integer(20, help="How many of them at most, newest first. Default 20.").tag(config=True)
+    metrics_tenants_max = Integer(
+        200,
+        min=0,
+        help="Tenants that the metrics name, those that use most first. Default 200: each is some ten time series.",
+    ).tag(config=True)
     log_level = Unicode("INFO", help="DEBUG, INFO, WARNING or ERROR. Default INFO.").tag(config=True)
 
     kubernetes = Instance(KubernetesBackend, allow_none=True)  # `read_settings` puts it here

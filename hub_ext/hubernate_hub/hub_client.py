@@ -20,6 +20,7 @@ class HubUser:
     name: str
     admin: bool
     scopes: frozenset[str]
+    groups: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -56,12 +57,12 @@ class Hub:
         if model.get("kind") != "user":
             return None
         scopes = frozenset(str(each) for each in model.get("scopes", ()))
-        return HubUser(str(model["name"]), await self._is_admin(str(model["name"])), scopes)
-
-    async def _is_admin(self, name: str) -> bool:
-        # An OAuth token only identifies; whether a person is an admin is asked with our own.
+        name = str(model["name"])
+        # A person's token only identifies them; whether they are an admin and their groups are asked with our own.
         answer = await self._call("GET", f"users/{quote(name, safe='')}")
-        return answer.status_code == 200 and bool(self._model(answer).get("admin"))
+        known = self._model(answer) if answer.status_code == 200 else {}
+        groups = tuple(str(each) for each in known.get("groups") or ())
+        return HubUser(name, bool(known.get("admin")), scopes, groups)
 
     async def token_for(self, code: str, *, client_id: str, redirect_uri: str, verifier: str) -> str | None:
         """The access token for an OAuth code; None when the hub refuses the code."""

@@ -1,4 +1,5 @@
-"""Numbers for Prometheus. No label names a person, a tenant or a server (P5)."""
+"""Numbers for Prometheus, which admins of the platform read. No label names a person or a server; tenants are named in
+two gauges only, and no more of them than the admin allows."""
 
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, generate_latest
 
@@ -29,6 +30,18 @@ class Metrics:
         self.agents = Gauge("hubernate_agent_silent_seconds", "Since an agent's last poll", ["node"], registry=registry)
         self.refused = Counter(
             "hubernate_starts_over_quota_total", "Starts refused, by whose limit", ["scope"], registry=registry
+        )
+        self.tenant_used = Gauge(
+            "hubernate_tenant_used",
+            "What a tenant uses, in the resource's unit (millicores, bytes, pieces)",
+            ["tenant", "resource"],
+            registry=registry,
+        )
+        self.tenant_limit = Gauge(
+            "hubernate_tenant_limit",
+            "What a tenant may use, in the same unit",
+            ["tenant", "resource"],
+            registry=registry,
         )
         self.reports_refused = Counter("hubernate_reports_refused_total", "Agents' reports refused", registry=registry)
         self.loop_failures = Counter(

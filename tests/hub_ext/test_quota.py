@@ -10,6 +10,8 @@ import pytest
 from sqlalchemy import create_engine, text
 
 from hubernate_core.operation import Step
+from hubernate_hub.context import Work
+from hubernate_hub.services.seeding import seed
 from support import postgres
 from support.platform_service import Running, running
 
@@ -83,9 +85,7 @@ def test_a_lower_quota_keeps_what_runs(tmp_path: Path) -> None:
         context = service.inside
         service.folder.joinpath("tenants.json").write_text('[{"name": "physics", "quota": {"servers": 1}}]')
         assert context.catalogue.refresh(strict=True)
-        from hubernate_hub.store import tenants as store
-
-        context.store.now(store.sync, context.catalogue.tenants)
+        context.store.now(lambda tx: seed(Work(tx, context, context.clock()), context.catalogue.tenants))
         assert ask(service, "late") == 409
         again = service.request_start("ada")
         assert again.json()["adopt"] == mine[0].container, "what runs goes on, also after the hub forgot it"

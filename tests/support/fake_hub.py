@@ -22,6 +22,8 @@ class FakeHub:
 
     people: dict[str, bool] = field(default_factory=dict)
     """Name → admin."""
+    groups: dict[str, list[str]] = field(default_factory=dict)
+    """Name → groups."""
     servers: dict[str, dict[str, dict[str, Any]]] = field(default_factory=dict)
     """Name → server name → model; absent: stopped."""
     tokens: dict[str, tuple[str, list[str]]] = field(default_factory=dict)
@@ -95,7 +97,9 @@ class FakeHub:
         name = request.path_params["name"]
         if refused or not self._is_service(request) or name not in self.people:
             return refused or Response("no", 404)
-        return JSONResponse({"kind": "user", "name": name, "admin": self.people[name]})
+        return JSONResponse(
+            {"kind": "user", "name": name, "admin": self.people[name], "groups": self.groups.get(name, [])}
+        )
 
     async def _server(self, request: Request) -> Response:
         refused = self._enter(request)

@@ -101,9 +101,10 @@ class Running:
         """One request as the hub's spawner."""
         return self.ask(method, f"/api/v1/hub{path}", SPAWNER_TOKEN, **options)
 
-    def person(self, name: str, *, admin: bool = False) -> "Caller":
+    def person(self, name: str, *, admin: bool = False, groups: tuple[str, ...] = ()) -> "Caller":
         """`name` with an API token of the hub."""
         token = self.hub.token(name)
+        self.hub.groups[name] = list(groups)
         self.hub.people[name] = admin
         return Caller(self, token)
 

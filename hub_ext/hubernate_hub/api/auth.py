@@ -14,6 +14,7 @@ from ..context import Context, Work
 from ..store import checkpoints, operations, servers
 from ..store.operations import OperationRow
 from ..store.servers import ServerRow
+from .access import Standing, standing_in
 from .errors import NotSignedIn
 from .sessions import People, Person, Session
 from .tokens import ServiceTokens, bearer
@@ -148,22 +149,27 @@ def _check_xsrf(request: Request, session: Session) -> None:
 
 
 def server_of(work: Work, person: Person, server: str) -> ServerRow:
-    """A server that is the person's, or any for an admin.
+    """A server that is the person's, or one they are an admin of.
 
     Raises:
         NotFound: the same for a foreign one as for one that does not exist.
     """
     row = servers.get(work.tx, ServerId(_id(server)))
-    if row is None or not (person.owns(row) or person.admin):
+    if row is None or not may_act_on(work, person, row):
         raise NotFound("you have no such server")
     return row
+
+
+def may_act_on(work: Work, person: Person, server: ServerRow) -> bool:
+    """Whether a person may see and act on a server: its own, the platform's admins, and the admins of its tenant."""
+    return person.owns(server) or standing_in(work, person, server.tenant_id) >= Standing.TENANT_ADMIN
 
 
 def operation_of(work: Work, person: Person, operation: str) -> tuple[OperationRow, ServerRow]:
     """An operation of a server that is the person's. Raises as `server_of`."""
     row = operations.get(work.tx, OperationId(_id(operation)))
     server = None if row is None else servers.get(work.tx, row.operation.server_id)
-    if row is None or server is None or not (person.owns(server) or person.admin):
+    if row is None or server is None or not may_act_on(work, person, server):
         raise NotFound("you have no such operation")
     return row, server
 
@@ -172,7 +178,7 @@ def checkpoint_of(work: Work, person: Person, checkpoint: str) -> CheckpointId:
     """The id of a checkpoint that is the person's. Raises as `server_of`."""
     found = checkpoints.get(work.tx, CheckpointId(_id(checkpoint)))
     server = None if found is None else servers.get(work.tx, found.server_id)
-    if found is None or server is None or not (person.owns(server) or person.admin):
+    if found is None or server is None or not may_act_on(work, person, server):
         raise NotFound("you have no such checkpoint")
     return found.id
 

@@ -52,18 +52,27 @@ async def read_bytes(request: Request) -> bytes:
     return bytes(content)
 
 
+def load(content: bytes) -> Any:
+    """`content` as JSON has it.
+
+    Raises:
+        InvalidInput: it is no JSON, or has what JSON leaves open: a key twice, NaN, a number too large.
+    """
+    try:
+        return json.loads(content, **_STRICTLY)
+    except RecursionError as problem:
+        raise InvalidInput("body", "nested too deeply") from problem
+    except ValueError as problem:
+        raise InvalidInput("body", f"not JSON: {shorten(str(problem), 120)}") from problem
+
+
 def parse(model: type[_T], content: bytes) -> _T:
     """`content` as `model`.
 
     Raises:
         InvalidInput: naming the first field that is wrong.
     """
-    try:
-        json.loads(content, **_STRICTLY)
-    except RecursionError as problem:
-        raise InvalidInput("body", "nested too deeply") from problem
-    except ValueError as problem:
-        raise InvalidInput("body", f"not JSON: {shorten(str(problem), 120)}") from problem
+    load(content)
     try:
         return model.model_validate_json(content, strict=True)
     except ValidationError as problem:

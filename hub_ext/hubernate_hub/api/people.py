@@ -1,7 +1,5 @@
 """For people: their servers and operations. ``/api/v1``; everything foreign is 404, admins see all."""
 
-import hashlib
-import json
 from typing import Annotated, Any, Literal
 
 from fastapi import APIRouter, Depends, Header, Query
@@ -9,16 +7,19 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from hubernate_core.errors import Conflict, InvalidInput, NotAllowed
 from hubernate_core.operation import Kind, Operation, Trigger
-from hubernate_core.server import Server
+from hubernate_core.server import Server, ServerState
 
 from ..context import Work
 from ..services import opening, views
 from ..services.checkpoints import check_name
-from ..store import agents, servers
+from ..store import servers
 from ..store.servers import ServerRow
+from .access import Door, Standing
 from .auth import ContextOf, SignedIn, operation_of, server_of
 from .body import reads, takes
+from .door import Entered, needs, note_on_server
 from .gate import KeepAwake, kept_awake
+from .repeating import once
 from .sessions import Person
 
 router = APIRouter(prefix="/api/v1", tags=["people"])
@@ -97,10 +98,10 @@ async def one_server(context: ContextOf, person: SignedIn, server: str) -> Shown
     return await context.read(use)
 
 
-@router.post("/servers/{server}/operations", status_code=202, openapi_extra=takes(OpenOperation))
+@router.post("/servers/{server}/operations", status_code=202, openapi_extra=needs(Standing.NOBODY, OpenOperation))
 async def open_operation(
     context: ContextOf,
-    person: SignedIn,
+    door: Entered,
     server: str,
     body: Annotated[OpenOperation, Depends(reads(OpenOperation))],
     conditions: Annotated[Conditions, Depends()],
@@ -111,44 +112,44 @@ async def open_operation(
     key = conditions.idempotency_key
 
     def use(work: Work) -> Operation:
-        request = _Request(person, server, body)
-        given = None if key is None else agents.answer_for(work.tx, person.hub_name, key)
-        if given is not None:
-            return request.again(given)
-        operation = request.open(work)
-        if key is not None:
-            answer = operation.model_dump(mode="json")
-            agents.keep_answer(work.tx, agents.Answered(person.hub_name, key, request.digest(), answer), work.now)
-        return operation
+        asked = [server, body.model_dump()]
+        return once(work, door.person.hub_name, key, asked, Operation, lambda: _open(work, door, server, body))
 
     operation = await context.write(use)
     context.bell.ring(f"node:{operation.node}", f"operation:{operation.id}", f"server:{server}")
     return operation
 
 
-class _Request:
-    """One wish of a person, and how it is told from another under the same Idempotency-Key."""
+def _open(work: Work, door: Door, server: str, body: OpenOperation) -> Operation:
+    row = server_of(work, door.person, server)
+    trigger = Trigger.USER if door.person.owns(row) else Trigger.ADMIN
+    name = check_name(body.name)
+    if name and body.kind == "discard":
+        raise InvalidInput("name", "a discard keeps nothing that could have a name")
+    wish = opening.Wish(Kind(body.kind), trigger, name, by=door.person.user)
+    operation = opening.open_operation(work, row.id, wish).operation
+    note_on_server(work, door, row, f"server.{body.kind}", after={"operation": operation.id, "name": name})
+    return operation
 
-    def __init__(self, person: Person, server: str, body: OpenOperation) -> None:
-        self._person, self._server, self._body = person, server, body
 
-    def digest(self) -> str:
-        content = json.dumps([self._server, self._body.model_dump()], sort_keys=True)
-        return hashlib.sha256(content.encode()).hexdigest()
+@router.post("/servers/{server}/start", status_code=202, openapi_extra=needs(Standing.NOBODY))
+async def start_server(context: ContextOf, door: Entered, server: str) -> ShownServer:
+    """Ask the hub to start a server that sleeps, with the choices of its last start; for its person or their admins."""
 
-    def again(self, given: agents.Answered) -> Operation:
-        if given.request_sha256 != self.digest():
-            raise Conflict("this Idempotency-Key was used for another request; nothing was done")
-        return Operation.model_validate(given.answer)
+    def look(work: Work) -> ServerRow:
+        row = server_of(work, door.person, server)
+        if row.state is not ServerState.ASLEEP:
+            raise Conflict(f"the server is {row.state}; only one that sleeps is started", server=row.id)
+        return row
 
-    def open(self, work: Work) -> Operation:
-        row = server_of(work, self._person, self._server)
-        trigger = Trigger.USER if self._person.owns(row) else Trigger.ADMIN
-        name = check_name(self._body.name)
-        if name and self._body.kind == "discard":
-            raise InvalidInput("name", "a discard keeps nothing that could have a name")
-        wish = opening.Wish(Kind(self._body.kind), trigger, name, by=self._person.user)
-        return opening.open_operation(work, row.id, wish).operation
+    row = await context.read(look)
+    await context.hub.start_server(row.hub_name, row.name)
+
+    def use(work: Work) -> ShownServer:
+        note_on_server(work, door, row, "server.start")
+        return _shown(work, [server_of(work, door.person, server)], door.person)[0]
+
+    return await context.write(use)
 
 
 @router.get("/operations/{operation}")

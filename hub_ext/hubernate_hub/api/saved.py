@@ -14,8 +14,10 @@ from hubernate_core.names import CheckpointId, OperationId
 from ..context import Context, Work
 from ..services import checkpoints as use_cases
 from ..store import checkpoints
+from .access import Standing
 from .auth import ContextOf, SignedIn, checkpoint_of, operation_of, server_of
 from .body import reads, takes
+from .door import Entered, needs, note_on_server
 from .people import Limit, Offset
 from .waiting import each_change
 
@@ -63,15 +65,18 @@ async def rename(
     return await context.write(use)
 
 
-@router.delete("/checkpoints/{checkpoint}", status_code=204)
+@router.delete("/checkpoints/{checkpoint}", status_code=204, openapi_extra=needs(Standing.NOBODY))
 async def delete(
-    context: ContextOf, person: SignedIn, checkpoint: str, confirm: Annotated[str, Query(max_length=20)] = ""
+    context: ContextOf, door: Entered, checkpoint: str, confirm: Annotated[str, Query(max_length=20)] = ""
 ) -> Response:
     """Delete a checkpoint. The last one of a server only with ``confirm=last``; never one that a server runs from."""
 
     def use(work: Work) -> None:
-        found = _again(work, checkpoint_of(work, person, checkpoint))
+        found = _again(work, checkpoint_of(work, door.person, checkpoint))
+        row = server_of(work, door.person, found.server_id)
         use_cases.delete(work, found, confirmed_last=confirm == "last")
+        what = {"checkpoint": found.id, "name": found.name, "created_at": found.created_at.isoformat()}
+        note_on_server(work, door, row, "checkpoint.delete", before=what)
 
     await context.write(use)
     return Response(status_code=204)

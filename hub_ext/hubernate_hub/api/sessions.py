@@ -4,7 +4,7 @@ import hashlib
 import secrets
 import time
 from collections import OrderedDict
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from hubernate_core.errors import NotAllowed
 from hubernate_core.names import normalise_user
@@ -19,11 +19,12 @@ _SESSIONS_MAX = 10_000
 
 @dataclass(frozen=True)
 class Person:
-    """A person who may be here. `user` is the normalised name, `hub_name` the hub's spelling."""
+    """A person who may be here. `user` is the normalised name, `hub_name` the hub's spelling; `admin`: platform's."""
 
     user: str
     hub_name: str
     admin: bool
+    groups: tuple[str, ...] = field(default=(), repr=False)
 
     def owns(self, server: ServerRow) -> bool:
         """Whether it is this person's: two spellings that the hub tells apart are two people (P7)."""
@@ -99,4 +100,4 @@ class People:
             return None
         if not self._access & found.scopes:
             raise NotAllowed("this token does not allow the use of this service (scope access:services)")
-        return Person(normalise_user(found.name), found.name, found.admin)
+        return Person(normalise_user(found.name), found.name, found.admin, found.groups)

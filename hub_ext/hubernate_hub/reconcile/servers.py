@@ -13,10 +13,12 @@ from hubernate_core.wire import Seen
 from ..context import Context, Work
 from ..services import checkpoints as retention
 from ..services.lifecycle import give_up
+from ..services.measuring import measure_tenants
 from ..services.opening import Wish, open_operation
 from ..services.pods import pod_of
 from ..services.retrying import due
-from ..store import agents, checkpoints, operations, servers, tenants
+from ..services.seeding import seed
+from ..store import agents, checkpoints, operations, servers
 from ..store.servers import ServerRow
 
 _STRAY_AFTER_S = 30.0
@@ -37,7 +39,7 @@ class Servers:
         """Notice containers that ended, vanished or were never ready; agents that fell silent; files that changed."""
         context = self._context
         if context.catalogue.refresh():
-            await context.store.write(tenants.sync, context.catalogue.tenants)
+            await context.write(seed, context.catalogue.tenants)
             context.bell.ring("tenants")
         for row in await context.store.read(servers.in_states, _AWAKE):
             if self._is_suspicious(row) and not await self._is_there_all_the_same(row):
@@ -206,5 +208,6 @@ def _measure(work: Work) -> None:
     number, size = checkpoints.stored_bytes(work.tx)
     metrics.checkpoints.set(number)
     metrics.bytes.set(size)
+    measure_tenants(work)
     for agent in agents.all_agents(work.tx):
         metrics.agents.labels(agent.node).set((work.now - agent.last_seen_at).total_seconds())

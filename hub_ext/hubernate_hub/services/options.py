@@ -7,7 +7,7 @@ from hubernate_core.tenant import Tenant
 from hubernate_core.wire import ProfileCard, StartOptions, TenantOptions
 
 from ..context import Work
-from ..store import checkpoints, operations, servers, tenants
+from ..store import checkpoints, members, operations, servers, tenants
 from ..store.servers import ServerRow
 from . import ledger, usage
 
@@ -19,7 +19,7 @@ def start_options(work: Work, user: str, server_name: str, groups: list[str]) ->
         InvalidInput: a malformed user or server name.
     """
     name = check_server_name(server_name)
-    mine = tenants.of_groups(work.tx, groups)
+    mine = [each.tenant for each in members.tenants_of(work.tx, user, groups)]
     rows = {row.tenant_id: row for row in servers.of_user(work.tx, normalise_user(user), user) if row.name == name}
     shown = tuple(_tenant(work, each, normalise_user(user), rows.get(each.id)) for each in mine)
     known = [rows[tenant.id] for tenant in mine if tenant.id in rows]

@@ -15,7 +15,7 @@ from hubernate_core.tenant import Tenant
 from hubernate_core.wire import StartRequest
 
 from ..context import Work
-from ..store import checkpoints, operations, servers, tenants
+from ..store import checkpoints, members, operations, servers, tenants
 from ..store.servers import ServerRow
 from . import ledger
 from .opening import Wish, open_operation
@@ -39,8 +39,8 @@ def start(work: Work, request: StartRequest) -> Ticket:
         Broken: the checkpoint's record is not ours.
     """
     user, name = normalise_user(request.user), check_server_name(request.server_name)
-    tenant = pick_tenant(work, request.groups, request.choice.tenant)
-    tenant = tenants.lock(work.tx, tenant.id) or tenant  # its quota may have changed while we waited for our turn
+    tenant = pick_tenant(work, request.user, request.groups, request.choice.tenant)
+    tenant = _held(work, tenant)
     busy = _busy_elsewhere(work, request, tenant)
     if busy is not None:
         return busy
@@ -88,13 +88,21 @@ def _first_node(work: Work, row: ServerRow | None) -> str:
     return "" if work.context.settings.on_kubernetes else str(work.context.settings.node)
 
 
-def pick_tenant(work: Work, groups: tuple[str, ...], chosen: str) -> Tenant:
+def _held(work: Work, tenant: Tenant) -> Tenant:
+    """`tenant` as it is once it is our turn: its quota may have changed, or an admin suspended it meanwhile."""
+    row = tenants.lock(work.tx, tenant.id)
+    if row is None or row.suspended:
+        raise NotAllowed("that team was suspended just now; nothing was started and nothing is lost. Ask an admin")
+    return row.tenant
+
+
+def pick_tenant(work: Work, user: str, groups: tuple[str, ...], chosen: str) -> Tenant:
     """The tenant to start in.
 
     Raises:
         NotAllowed: the person is in no tenant, or not in the chosen one.  InvalidInput: several, and none chosen.
     """
-    mine = {each.name: each for each in tenants.of_groups(work.tx, groups)}
+    mine = {each.name: each.tenant for each in members.tenants_of(work.tx, user, groups)}
     if not mine:
         raise NotAllowed("you belong to no team of this platform yet; ask an admin to add you to one")
     if chosen:

@@ -72,7 +72,58 @@ tenants = Table(
     Column("active", Boolean, nullable=False),
     Column("settings", JSON, nullable=False),
     Column("namespace", String(63), nullable=False, server_default=text("''")),  # on Kubernetes; empty: not given yet
+    Column("version", Integer, nullable=False, server_default=text("1")),  # grows with every change: the ETag
+    Column("seed", JSON(none_as_null=True)),  # settings as the tenants file had them last; null: it does not name it
+    _moment("deleted_at"),
 )
+
+tenant_groups = Table(
+    "tenant_groups",
+    metadata,
+    Column("tenant_id", String(10), ForeignKey("tenants.id"), primary_key=True),
+    Column("group_name", String(255), primary_key=True),
+    Column("role", String(10), nullable=False),
+    Index(None, "group_name"),
+)
+"""Made of the tenants' settings, so that a person's tenants are found by their groups."""
+
+members = Table(
+    "members",
+    metadata,
+    Column("tenant_id", String(10), ForeignKey("tenants.id"), primary_key=True),
+    Column("hub_name", String(255), primary_key=True),
+    Column("role", String(10), nullable=False),
+    Index(None, "hub_name"),
+)
+
+audit = Table(
+    "audit",
+    metadata,
+    Column("seq", BigInteger().with_variant(Integer, "sqlite"), primary_key=True, autoincrement=False),
+    _moment("at", nullable=False),
+    Column("actor", String(255), nullable=False),
+    Column("role", String(20), nullable=False),
+    Column("origin", String(255), nullable=False),
+    Column("action", String(60), nullable=False),
+    _id("tenant_id"),
+    Column("target", String(300), nullable=False),
+    Column("before", JSON(none_as_null=True)),
+    Column("after", JSON(none_as_null=True)),
+    Column("request_id", String(20), nullable=False),
+    Column("previous_sha256", String(64), nullable=False),
+    Column("sha256", String(64), nullable=False),
+    Index(None, "tenant_id", "seq"),
+)
+"""Append only, by triggers of the database; each row's digest holds the one before it."""
+
+audit_head = Table(
+    "audit_head",
+    metadata,
+    Column("id", Integer, primary_key=True, autoincrement=False),
+    Column("seq", BigInteger, nullable=False),
+    Column("sha256", String(64), nullable=False),
+)
+"""One row, held by whoever appends."""
 
 owners = Table(
     "owners",

@@ -136,6 +136,12 @@ def of_tenant(tx: Tx, tenant: TenantId) -> list[ServerRow]:
     return [_row(row) for row in tx.execute(query)]
 
 
+def page_of_tenant(tx: Tx, tenant: TenantId, *, after: str, limit: int) -> list[ServerRow]:
+    """Up to `limit` of a tenant's servers with ids behind `after`, by id."""
+    query = _query().where(owners.c.tenant_id == tenant, servers.c.id > after).order_by(servers.c.id).limit(limit)
+    return [_row(row) for row in tx.execute(query)]
+
+
 def all_servers(tx: Tx) -> list[ServerRow]:
     """Every server, by user."""
     return [_row(row) for row in tx.execute(_query().order_by(owners.c.user, servers.c.name))]

@@ -2,18 +2,17 @@
 
 from collections.abc import Iterable
 from dataclasses import dataclass
+from datetime import datetime
 from typing import Any
 
-from sqlalchemy import Row, insert, select, update
+from sqlalchemy import Row, Select, delete, exc, insert, select, update
 
+from hubernate_core.errors import Conflict
 from hubernate_core.names import OwnerId, TenantId, new_id, tenant_namespace
-from hubernate_core.tenant import Tenant
+from hubernate_core.tenant import Tenant, TenantSettings
 
 from .database import Tx
-from .schema import owners, tenants
-
-_AT_ONCE = 1000
-"""Names in one query: a person may be in ten thousand groups, and SQLite takes 32,766 values."""
+from .schema import owners, tenant_groups, tenants
 
 
 @dataclass(frozen=True)
@@ -26,41 +25,116 @@ class Owner:
     tenant_id: TenantId
 
 
-def sync(tx: Tx, wanted: dict[str, dict[str, object]]) -> None:
-    """Make the active tenants those of `wanted` (name → settings without id and name). Rows are never deleted."""
-    known = {row.name: row for row in tx.execute(select(tenants))}
-    for name, settings in wanted.items():
-        if name not in known:
-            tx.execute(insert(tenants).values(id=new_id(), name=name, active=True, settings=settings))
-        elif not known[name].active or known[name].settings != settings:
-            tx.execute(update(tenants).where(tenants.c.name == name).values(active=True, settings=settings))
-    for name in known.keys() - wanted.keys():
-        tx.execute(update(tenants).where(tenants.c.name == name).values(active=False))
+@dataclass(frozen=True)
+class TenantRow:
+    """A tenant that is not deleted. `version` grows with every change of it or its members."""
+
+    tenant: Tenant
+    version: int
+    suspended: bool
+    seed: dict[str, object] | None = None
+
+    @property
+    def id(self) -> TenantId:
+        """The tenant's id."""
+        return self.tenant.id
+
+    @property
+    def name(self) -> str:
+        """The tenant's name."""
+        return self.tenant.name
+
+
+def present() -> Select[Any]:
+    """Query of the tenants that are not deleted."""
+    return select(tenants).where(tenants.c.deleted_at.is_(None))
+
+
+def row_of(row: Row[Any]) -> TenantRow:
+    """One row of `present`."""
+    tenant = Tenant.model_validate({"id": row.id, "name": row.name} | row.settings)
+    return TenantRow(tenant, row.version, not row.active, row.seed)
 
 
 def all_tenants(tx: Tx, *, active_only: bool = False) -> dict[TenantId, Tenant]:
-    """Every tenant by id."""
+    """Every tenant by id, deleted ones too unless `active_only`: what they left behind still has an owner."""
     query = select(tenants).where(tenants.c.active) if active_only else select(tenants)
-    return {tenant.id: tenant for tenant in map(_tenant, tx.execute(query))}
+    return {row.id: row_of(row).tenant for row in tx.execute(query)}
 
 
 def with_ids(tx: Tx, ids: Iterable[TenantId]) -> dict[TenantId, Tenant]:
-    """Tenants by id; unknown ones are left out."""
+    """Tenants by id, deleted ones too; unknown ones are left out."""
     query = select(tenants).where(tenants.c.id.in_(sorted(set(ids))))
-    return {tenant.id: tenant for tenant in map(_tenant, tx.execute(query))}
+    return {row.id: row_of(row).tenant for row in tx.execute(query)}
 
 
-def of_groups(tx: Tx, groups: Iterable[str]) -> list[Tenant]:
-    """The active tenants whose members the people of `groups` are, by name."""
-    names, found = sorted(set(groups)), []
-    for first in range(0, len(names), _AT_ONCE):
-        query = select(tenants).where(tenants.c.active, tenants.c.name.in_(names[first : first + _AT_ONCE]))
-        found += [_tenant(row) for row in tx.execute(query)]
-    return sorted(found, key=lambda each: each.name)
+def find(tx: Tx, name: str, *, hold: bool = False) -> TenantRow | None:
+    """The tenant called `name`; with `hold` as by `lock`."""
+    query = present().where(tenants.c.name == name)
+    row = tx.execute(query.with_for_update() if hold else query).one_or_none()
+    return None if row is None else row_of(row)
 
 
-def _tenant(row: Row[Any]) -> Tenant:
-    return Tenant.model_validate({"id": row.id, "name": row.name} | row.settings)
+def seeded(tx: Tx) -> list[TenantRow]:
+    """Tenants that the tenants file named when it was read last."""
+    rows = (row_of(row) for row in tx.execute(present()))
+    return [row for row in rows if row.seed is not None]
+
+
+def page(tx: Tx, *, after: str, limit: int, contains: str = "", only: Iterable[TenantId] | None = None) -> list[Tenant]:
+    """Up to `limit` tenants whose names come behind `after`, by name; those of `only` where it is given."""
+    query = present().where(tenants.c.name > after)
+    if contains:
+        query = query.where(tenants.c.name.contains(contains, autoescape=True))
+    if only is not None:
+        query = query.where(tenants.c.id.in_(sorted(only)))
+    return [row_of(row).tenant for row in tx.execute(query.order_by(tenants.c.name).limit(limit))]
+
+
+def create(tx: Tx, name: str, settings: TenantSettings, *, seed: dict[str, object] | None = None) -> TenantRow:
+    """A new tenant.
+
+    Raises:
+        Conflict: there is one of that name.
+    """
+    tenant = Tenant.model_validate({"id": new_id(), "name": name} | settings.model_dump(mode="json"))
+    values = {"settings": settings.model_dump(mode="json"), "active": True, "version": 1, "seed": seed}
+    try:
+        tx.execute(insert(tenants).values(id=tenant.id, name=name, **values))
+    except exc.IntegrityError as problem:
+        raise Conflict(f"there is a tenant {name!r} already; nothing was changed", tenant=name) from problem
+    _index_groups(tx, tenant)
+    return TenantRow(tenant, 1, suspended=False, seed=seed)
+
+
+def save(tx: Tx, row: TenantRow, settings: TenantSettings, *, suspended: bool) -> TenantRow:
+    """Store what became of a tenant; the caller holds it by `find` or `lock`."""
+    tenant = Tenant.model_validate({"id": row.id, "name": row.name} | settings.model_dump(mode="json"))
+    values = {"settings": settings.model_dump(mode="json"), "active": not suspended, "version": row.version + 1}
+    tx.execute(update(tenants).where(tenants.c.id == row.id).values(**values, seed=row.seed))
+    _index_groups(tx, tenant)
+    return TenantRow(tenant, row.version + 1, suspended, row.seed)
+
+
+def touch(tx: Tx, row: TenantRow) -> None:
+    """Make the tenant's version new: something beside its settings changed."""
+    tx.execute(update(tenants).where(tenants.c.id == row.id).values(version=row.version + 1))
+
+
+def remove(tx: Tx, row: TenantRow, now: datetime) -> None:
+    """Take a tenant out of use. Its row stays, since homes and checkpoints name it; its name becomes free."""
+    tx.execute(delete(tenant_groups).where(tenant_groups.c.tenant_id == row.id))
+    values = {"deleted_at": now, "active": False, "name": f"deleted {row.id}", "seed": None}
+    tx.execute(update(tenants).where(tenants.c.id == row.id).values(**values))
+
+
+def _index_groups(tx: Tx, tenant: Tenant) -> None:
+    tx.execute(delete(tenant_groups).where(tenant_groups.c.tenant_id == tenant.id))
+    rows = [
+        {"tenant_id": tenant.id, "group_name": group, "role": str(role)}
+        for group, role in tenant.groups_of(tenant.name).items()
+    ]
+    tx.execute(insert(tenant_groups), rows)
 
 
 def give_namespaces(tx: Tx, instance: str) -> None:
@@ -75,10 +149,10 @@ def namespace_of(tx: Tx, tenant: TenantId) -> str:
     return str(tx.execute(select(tenants.c.namespace).where(tenants.c.id == tenant)).scalar_one())
 
 
-def lock(tx: Tx, tenant: TenantId) -> Tenant | None:
+def lock(tx: Tx, tenant: TenantId) -> TenantRow | None:
     """The tenant as it is now; other starts in it, and changes of it, wait until this transaction ends."""
-    row = tx.execute(select(tenants).where(tenants.c.id == tenant).with_for_update()).one_or_none()
-    return None if row is None else _tenant(row)
+    row = tx.execute(present().where(tenants.c.id == tenant).with_for_update()).one_or_none()
+    return None if row is None else row_of(row)
 
 
 def find_owner(tx: Tx, user: str, tenant: TenantId) -> Owner | None:

@@ -1,0 +1,30 @@
+"""What tenants use, as gauges: of the tenants that use most, so that their number stays bounded."""
+
+from hubernate_core.quota import Holding, used_by
+from hubernate_core.tenant import Tenant
+
+from ..context import Work
+from ..store import tenants
+from . import ledger
+
+
+def measure_tenants(work: Work) -> None:
+    """Set the gauges anew; a tenant that is gone leaves none behind."""
+    metrics, most = work.context.metrics, work.context.settings.metrics_tenants_max
+    active = tenants.all_tenants(work.tx, active_only=True)
+    used = {tenant: _sums(active[tenant], mine) for tenant, mine in ledger.held(work, active.values()).items()}
+    metrics.tenant_used.clear()
+    metrics.tenant_limit.clear()
+    order = sorted(used, key=lambda each: (-used[each]["servers"], -used[each].get("memory", 0), active[each].name))
+    for tenant in order[:most]:
+        name = active[tenant].name
+        for resource, amount in used[tenant].items():
+            metrics.tenant_used.labels(name, resource).set(amount)
+        for resource, limit in active[tenant].quota.limits.items():
+            metrics.tenant_limit.labels(name, resource).set(limit)
+
+
+def _sums(tenant: Tenant, held: list[Holding]) -> dict[str, int]:
+    """What is used of each resource that is limited or used."""
+    names = {*tenant.quota.limits, *(resource for each in held for resource in each.amounts)}
+    return {name: sum(share.amount for share in used_by(held, name)) for name in sorted(names)}
