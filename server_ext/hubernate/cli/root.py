@@ -12,6 +12,8 @@ from rich.console import Console
 
 from hubernate_core.errors import Broken, HubernateError, Unavailable, UserError
 
+from . import documents, teams
+
 GROUP = "hubernate.commands"
 EXIT_CODES: tuple[tuple[type[HubernateError], int], ...] = ((UserError, 2), (Unavailable, 3), (Broken, 1))
 
@@ -24,6 +26,8 @@ def make_app() -> typer.Typer:
     """
     app = typer.Typer(name="hubernate", no_args_is_help=True, rich_markup_mode="rich", pretty_exceptions_enable=False)
     app.callback()(_root)
+    for own in (teams.app, documents.app):
+        app.add_typer(own)
     for entry in sorted(entry_points(group=GROUP), key=lambda each: each.name):
         _add(app, entry)
     return app

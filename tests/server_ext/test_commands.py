@@ -1,0 +1,109 @@
+"""`hubernate` against the real service: log in, export and apply, dry run, exit codes, private tokens."""
+
+import json
+import os
+import subprocess
+import sys
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+import yaml
+
+from hubernate.cli.documents import read_documents
+from hubernate_core.errors import InvalidInput
+from support.platform_service import Running, running
+
+Command = Callable[..., subprocess.CompletedProcess[str]]
+
+
+@pytest.fixture
+def service(tmp_path: Path) -> Iterator[Running]:
+    with running(tmp_path / "state") as found:
+        yield found
+
+
+@pytest.fixture
+def hubernate(service: Running, tmp_path: Path) -> Command:
+    """The command, as an admin of the platform who is logged in."""
+
+    def run(*arguments: str, given: str = "", code: int = 0) -> subprocess.CompletedProcess[str]:
+        program = "from hubernate.cli import main; main()"
+        environment = os.environ | {"XDG_CONFIG_HOME": str(tmp_path / "config"), "COLUMNS": "200"}
+        done = subprocess.run(
+            [sys.executable, "-c", program, *arguments],
+            input=given, env=environment, text=True, capture_output=True, check=False,
+        )  # fmt: skip
+        assert done.returncode == code, done.stdout + done.stderr
+        return done
+
+    token = service.person("root", admin=True).token
+    assert "root (admin)" in run("login", service.url, given=token + "\n").stdout
+    return run
+
+
+def test_a_token_is_kept_for_its_person_only(hubernate: Command, tmp_path: Path, service: Running) -> None:
+    kept = tmp_path / "config" / "hubernate" / "contexts.json"
+    assert kept.stat().st_mode & 0o777 == 0o600
+    token = json.loads(kept.read_text())["targets"]["default"]["token"]
+    assert token in service.hub.tokens
+    assert token not in hubernate("tenants", "-o", "json").stdout
+
+
+def test_export_and_apply_are_a_round_trip_that_changes_nothing(hubernate: Command, tmp_path: Path) -> None:
+    hubernate("apply", "-f", "-", given="kind: Tenant\nname: chemistry\nquota: {cpu: 500m}\nmembers: [{user: nina}]\n")
+    first = hubernate("export").stdout
+    names = [each["name"] for each in yaml.safe_load_all(first)]
+    assert names == ["biology", "chemistry", "physics"]
+    file = tmp_path / "teams.yaml"
+    file.write_text(first)
+    results = json.loads(hubernate("apply", "-f", str(file), "-o", "json").stdout)
+    assert [each["result"] for each in results] == ["unchanged"] * 3
+    assert hubernate("export").stdout == first
+    file.write_text(first.replace("cpu: 500m", "cpu: '4'"))
+    tried = json.loads(hubernate("apply", "-f", str(file), "--dry-run", "-o", "json").stdout)
+    assert [each["result"] for each in tried] == [f"{word} (dry run)" for word in ("unchanged", "changed", "unchanged")]
+    assert hubernate("export").stdout == first
+    hubernate("apply", "-f", str(file))
+    assert yaml.safe_load(hubernate("export", "chemistry").stdout)["quota"]["cpu"] == "4"
+
+
+def test_a_template_can_be_applied(hubernate: Command) -> None:
+    made = hubernate("template", "tenant").stdout.replace("physics", "chemistry")
+    assert "created" in hubernate("apply", "-f", "-", given=made).stdout
+    schema = json.loads(hubernate("template", "schema").stdout)
+    assert {"name", "quota", "members"} <= schema["properties"].keys()
+
+
+def test_looking_and_changing(hubernate: Command, service: Running) -> None:
+    server = service.start("ada")
+    assert "4 GiB" in hubernate("quota", "physics").stdout
+    assert server.id in hubernate("servers", "physics").stdout
+    assert "yes" in hubernate("profiles", "physics").stdout
+    hubernate("servers", "--do", "save", "--server", server.id)
+    agent = service.agent()
+    agent.finish(agent.order())
+    assert len(json.loads(hubernate("checkpoints", server.id, "-o", "json").stdout)) == 1
+    assert "PT30M" in hubernate("culling", "physics", "--idle-after", "PT30M", "--dry-run").stdout
+    assert "PT1H" in hubernate("culling", "physics").stdout
+    assert "server.save" in hubernate("audit", "physics").stdout
+    assert json.loads(hubernate("audit", "--export").stdout.splitlines()[0])["action"] == "server.save"
+    assert hubernate("audit", "--check").stdout == "whole\n"
+
+
+def test_exit_codes_and_messages_say_what_to_do(hubernate: Command, service: Running) -> None:
+    assert "no such team" in hubernate("quota", "nothing", code=2).stderr
+    refused = hubernate("apply", "-f", "-", given="kind: Tenant\nname: physics\nquota: {memroy: 1Gi}\n", code=2)
+    assert "did you mean 'memory'" in refused.stderr
+    assert "hubernate login" in hubernate("tenants", "--context", "other", code=2).stderr
+    assert hubernate("login", "http://127.0.0.1:9", given="x\n", code=3).stderr
+
+
+@pytest.mark.parametrize(
+    "text", ["", "[]", "name: x", "kind: Tenant", "kind: Tenant\nname: [1]", "a: [", "!!python/object:x {}"]
+)
+def test_a_file_that_is_no_team_sends_nothing(tmp_path: Path, text: str) -> None:
+    file = tmp_path / "x.yaml"
+    file.write_text(text)
+    with pytest.raises(InvalidInput):
+        read_documents(str(file))
