@@ -40,7 +40,7 @@ from .signing import load_signer
 from .store import checkpoints, tenants
 from .store.database import Store
 from .store.lease import Lease
-from .ui import pages
+from .ui import pages, teams
 
 _log = logging.getLogger(__name__)
 
@@ -121,7 +121,7 @@ def build_app(context: Context, *, loops: bool = True) -> FastAPI:
 
 
 def _mount(app: FastAPI, prefix: str) -> None:
-    for module in (agent, hub, gate, people, saved, tenants_api, governed, document, health, login, pages):
+    for module in (agent, hub, gate, people, saved, tenants_api, governed, document, health, login, pages, teams):
         app.include_router(module.router, prefix=prefix)
 
 

@@ -332,3 +332,29 @@ def test_metrics_name_tenants_up_to_a_number(tmp_path: Path) -> None:
         assert "physics" not in told, "the other one uses less, and one is the most that may be named"
         assert "eve" not in told
         assert service.ask("GET", "/metrics", service.person("eve").token).status_code == 403
+
+
+def page(service: Running, caller: Caller, path: str) -> tuple[int, str]:
+    answer = service.ask("GET", path, caller.token, headers={"accept": "text/html"})
+    return answer.status_code, answer.text
+
+
+def test_pages_of_teams_show_what_their_viewer_may_see(
+    service: Running, root: Caller, ada: Caller, eve: Caller
+) -> None:
+    root("PATCH", "/tenants/physics", json={"title": "<b>Physics", "quota": {"memory": "8Gi", "servers": 1}})
+    service.start("eve")
+    root("PATCH", "/tenants/physics", json={"quota": {"memory": "2Gi"}})
+    status, shown = page(service, eve, "/teams/physics")
+    assert status == 200
+    assert "4 GiB of 2 GiB" in shown and "what runs goes on" in shown
+    assert "&lt;b&gt;Physics" in shown and "<b>Physics" not in shown
+    assert "Limits and rules" not in shown and "ada" not in shown, "a member sees no list and no form"
+    assert "Biology" not in page(service, eve, "/teams")[1]
+    own = page(service, ada, "/teams/physics")[1]
+    assert 'name="quota.per_user.servers"' in own and 'name="quota.servers"' not in own
+    assert "tenant.change" in own
+    assert 'name="quota.servers" value="1"' in page(service, root, "/teams/physics")[1]
+    assert "Biology" in page(service, root, "/teams")[1]
+    assert page(service, eve, "/teams/biology")[0] == 404
+    assert page(service, eve, "/teams/%00")[0] == 404

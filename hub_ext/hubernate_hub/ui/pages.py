@@ -3,32 +3,24 @@
 from pathlib import Path
 from typing import Any
 
-import jinja2
 from fastapi import APIRouter, FastAPI, Request
-from fastapi.responses import HTMLResponse, Response
+from fastapi.responses import Response
 from starlette.exceptions import HTTPException
 from starlette.staticfiles import StaticFiles
 
 from hubernate_core.errors import HubernateError, NotAllowed
-from hubernate_core.operation import Outcome
 
-from ..api.auth import ContextOf, SignedIn, browser_session, server_of
-from ..api.errors import NotSignedIn, request_id, status_of
+from ..api.auth import ContextOf, SignedIn, server_of
+from ..api.errors import NotSignedIn, status_of
 from ..api.login import to_hub
 from ..config import HubernateService
 from ..context import Context, Work
 from ..store import agents, servers
 from . import views
+from .render import page
 
 router = APIRouter(include_in_schema=False)
 _HERE = Path(__file__).parent
-_templates = jinja2.Environment(
-    loader=jinja2.FileSystemLoader(_HERE / "templates"),
-    autoescape=True,
-    undefined=jinja2.StrictUndefined,
-    trim_blocks=True,
-    lstrip_blocks=True,
-)
 
 
 def mount_static(app: FastAPI, settings: HubernateService) -> None:
@@ -40,14 +32,14 @@ def mount_static(app: FastAPI, settings: HubernateService) -> None:
 async def my_servers(request: Request, context: ContextOf, person: SignedIn) -> Response:
     """The person's servers."""
     cards = await context.read(lambda work: views.cards(work, servers.of_user(work.tx, person.user, person.hub_name)))
-    return await _page(request, context, "servers.html", cards=cards, person=person)
+    return await page(request, context, "servers.html", cards=cards, person=person)
 
 
 @router.get("/fragment/servers/{server}")
 async def one_card(request: Request, context: ContextOf, person: SignedIn, server: str) -> Response:
     """One card, for a page that is open."""
     found = await context.read(lambda work: views.cards(work, [server_of(work, person, server)]))
-    return await _page(request, context, "card.html", card=found[0], person=person, owner=False)
+    return await page(request, context, "card.html", card=found[0], person=person, owner=False)
 
 
 @router.get("/admin")
@@ -66,15 +58,15 @@ async def admin(request: Request, context: ContextOf, person: SignedIn) -> Respo
         strays = context.sight.left_behind(rows)
         return {"cards": cards, "agents": heard, "strays": strays}
 
-    return await _page(request, context, "admin.html", person=person, **await context.read(use))
+    return await page(request, context, "admin.html", person=person, **await context.read(use))
 
 
 async def answer_error(request: Request, error: Exception) -> Response | None:
     """An error as a page, or the way to sign in, where a browser asked for a page; None: answer as for a program."""
     context: Context = request.app.state.context
     path = request.url.path
-    page = request.method == "GET" and "text/html" in request.headers.get("accept", "")
-    if not page or path.startswith(f"{context.settings.prefix}api/"):
+    wanted = request.method == "GET" and "text/html" in request.headers.get("accept", "")
+    if not wanted or path.startswith(f"{context.settings.prefix}api/"):
         return None
     if isinstance(error, NotSignedIn):
         return to_hub(request, context.settings, path)
@@ -84,20 +76,6 @@ async def answer_error(request: Request, error: Exception) -> Response | None:
         status, message = error.status_code, "There is nothing here."
     else:
         return None
-    response = await _page(request, context, "error.html", message=message, status=status, person=None)
+    response = await page(request, context, "error.html", message=message, status=status, person=None)
     response.status_code = status
     return response
-
-
-async def _page(request: Request, context: Context, template: str, **values: Any) -> Response:
-    settings = context.settings
-    session = None if values.get("person") is None else await browser_session(request)
-    html = _templates.get_template(template).render(
-        base=settings.prefix,
-        hub=settings.hub_path,
-        xsrf="" if session is None else session.xsrf,
-        request_id=request_id(request),
-        failed=Outcome.FAILED,
-        **values,
-    )
-    return HTMLResponse(html)

@@ -16,8 +16,8 @@
     if (text) say.timer = setTimeout(() => say(""), 9000);
   }
 
-  async function ask(method, path, body) {
-    const headers = { "X-XSRFToken": cookie("_xsrf") };
+  async function ask(method, path, body, more = {}) {
+    const headers = { "X-XSRFToken": cookie("_xsrf"), ...more };
     if (body !== undefined) headers["Content-Type"] = "application/json";
     const answer = await fetch(api + path, {
       method, headers, credentials: "same-origin",
@@ -88,6 +88,47 @@
     try { await work(); } catch (problem) { say(problem.message); }
     if (card) await refresh(card.dataset.server);
   }
+
+  // A field's name is its path; empty means its default, and only what was changed is sent.
+  function patchOf(form) {
+    const patch = {};
+    for (const input of form.querySelectorAll("input")) {
+      if (input.value === input.defaultValue) continue;
+      const path = input.name.split(".");
+      const last = path.pop();
+      const inner = path.reduce((at, part) => (at[part] ??= {}), patch);
+      const text = input.value.trim();
+      inner[last] = text === "" ? null : /(servers|keep_count)$/.test(last) && /^[0-9]+$/.test(text) ? Number(text) : text;
+    }
+    return patch;
+  }
+
+  async function teamWork(form) {
+    if (form.dataset.team) {
+      await ask("PATCH", `tenants/${form.dataset.team}`, patchOf(form), { "If-Match": `"${form.dataset.version}"` });
+    } else {
+      const user = encodeURIComponent(form.elements.user.value.trim());
+      await ask("PUT", `tenants/${form.dataset.list}/members/${user}`, { role: form.elements.role.value });
+    }
+  }
+
+  async function unlist({ unlist: user, of: team }) {
+    if (!confirm(`Take ${user} off the list of this team? What runs of theirs goes on.`)) return;
+    await ask("DELETE", `tenants/${team}/members/${encodeURIComponent(user)}`);
+    location.reload();
+  }
+
+  document.addEventListener("submit", async (event) => {
+    const form = event.target.closest("form[data-team], form[data-list]");
+    if (!form) return;
+    event.preventDefault();
+    try { await teamWork(form); location.reload(); } catch (problem) { say(problem.message); }
+  });
+
+  document.addEventListener("click", (event) => {
+    const gone = event.target.closest("button[data-unlist]");
+    if (gone) unlist(gone.dataset).catch((problem) => say(problem.message));
+  });
 
   document.addEventListener("click", (event) => {
     const button = event.target.closest("button[type=button]");

@@ -1,0 +1,74 @@
+"""The pages of teams: what is used of what may be used, by whom, and the settings that their admins change."""
+
+from typing import Annotated, Any
+
+from fastapi import APIRouter, Query, Request
+from fastapi.responses import Response
+
+from hubernate_core.refusal import label_of
+from hubernate_core.tenant import Role
+
+from ..api.access import Door, Standing, standing_in
+from ..api.auth import ContextOf, SignedIn
+from ..api.paging import Cursor, decode, encode
+from ..context import Work
+from ..services import governing, ledger, people_use, usage
+from ..store import audit, tenants
+from . import views
+from .render import page
+
+router = APIRouter(include_in_schema=False)
+_TEAMS, _PEOPLE, _DEEDS = 50, 100, 20
+
+
+@router.get("/teams")
+async def team_list(
+    request: Request,
+    context: ContextOf,
+    person: SignedIn,
+    cursor: Cursor = "",
+    q: Annotated[str, Query(max_length=30)] = "",
+) -> Response:
+    """The person's teams; for admins of the platform, all: those on one page in a fixed number of queries."""
+    door = Door(person, Standing.MEMBER)
+    part = q if q.isprintable() else ""
+
+    def use(work: Work) -> dict[str, Any]:
+        only = door.mine(work)
+        found = tenants.page(work.tx, after=decode(cursor), limit=_TEAMS + 1, contains=part, only=only)
+        shown = found[:_TEAMS]
+        held = ledger.held(work, shown)
+        rows = [(each, usage.uses(each, held[each.id], person.user)[:3]) for each in shown]
+        return {"rows": rows, "next": encode(shown[-1].name) if len(found) > _TEAMS else ""}
+
+    return await page(request, context, "teams.html", person=person, q=part, **await context.read(use))
+
+
+@router.get("/teams/{tenant}")
+async def one_team(request: Request, context: ContextOf, person: SignedIn, tenant: str) -> Response:
+    """One team."""
+    door = Door(person, Standing.MEMBER)
+
+    def use(work: Work) -> dict[str, Any]:
+        row = door.tenant(work, tenant)
+        standing = standing_in(work, person, row.id)
+        held = ledger.held_in(work, row.tenant)
+        admin = standing >= Standing.TENANT_ADMIN
+        deeds = audit.page(work.tx, before=None, limit=_DEEDS, tenant=row.id) if admin else []
+        people = people_use.by_person(row.tenant, held)
+        return {
+            "team": governing.document_of(work, row),
+            "version": row.version,
+            "use": usage.uses(row.tenant, held, person.user),
+            "people": people[:_PEOPLE],
+            "more": max(0, len(people) - _PEOPLE),
+            "groups": row.tenant.groups_of(row.name),
+            "deeds": [(each, views.moment(each.at, work.now)) for each in deeds],
+            "admin": admin,
+            "platform": standing is Standing.PLATFORM_ADMIN,
+        }
+
+    found = await context.read(use)
+    if found["admin"]:
+        found["written"] = found["team"].model_dump(mode="json")
+    return await page(request, context, "team.html", person=person, roles=list(Role), label=label_of, **found)
