@@ -40,6 +40,8 @@ def _use(resource: str, limit: int | None, my_limit: int | None, held: Sequence[
 def _shown(resource: str, used: int, limit: int | None) -> str:
     if limit is None:
         return refusal.show_amount(resource, used)
+    if resource == "cpu":
+        return f"{used / 1000:g} of {refusal.show_amount(resource, limit)}"
     return f"{refusal.show_amount(resource, used)} of {refusal.show_amount(resource, limit)}"
 
 
