@@ -8,7 +8,7 @@ spawner  → POST /api/v1/hub/servers/{id}/ready              Generation → Ser
 spawner  → POST /api/v1/hub/servers/{id}/abandoned          Abandoned → Server
 spawner  → POST /api/v1/hub/servers/{id}/stop               StopRequest → Operation
 spawner  → GET  /api/v1/hub/operations/{id}?wait_s&after    → Operation   (long poll)
-spawner  → GET  /api/v1/hub/users/{user}/start-options?server_name=&groups=…  → StartOptions
+spawner  → POST /api/v1/hub/users/{user}/start-options  OptionsRequest → StartOptions
 gate     → POST /api/v1/gate/activity                       GateActivity → 204
 """
 
@@ -137,6 +137,13 @@ class StartRequest(_Wire):
     choice: StartChoice
 
 
+class OptionsRequest(_Wire):
+    """Which server's start form is to be shown. A body, since ten thousand groups fit into no address."""
+
+    server_name: str = ""
+    groups: tuple[str, ...] = Field((), description="the hub's, for the tenant check")
+
+
 class ProfileCard(_Wire):
     """One profile as the start form shows it."""
 
@@ -172,7 +179,7 @@ class TenantOptions(_Wire):
 
 
 class StartOptions(_Wire):
-    """All that the start form needs. `groups` (repeated in the query) are the hub's, for the tenant check."""
+    """All that the start form needs."""
 
     tenants: tuple[TenantOptions, ...] = Field((), description="the person's tenants; none: nothing may be started")
     default: StartChoice = Field(StartChoice(start=Start.CONTINUE), description="preselected")

@@ -25,7 +25,7 @@ from hubernate_core.names import OperationId, ServerId
 from hubernate_core.operation import Operation
 from hubernate_core.quota import Shortfall
 from hubernate_core.server import Server, Ticket
-from hubernate_core.wire import Abandoned, Generation, Started, StartOptions, StartRequest, StopRequest
+from hubernate_core.wire import Abandoned, Generation, OptionsRequest, Started, StartOptions, StartRequest, StopRequest
 
 _Model = TypeVar("_Model", bound=BaseModel)
 _REFUSALS: dict[int, type[HubernateError]] = {403: NotAllowed, 404: NotFound, 409: Conflict}
@@ -73,8 +73,8 @@ class ServiceClient:
 
     async def start_options(self, user: str, server_name: str, groups: Iterable[str]) -> StartOptions:
         """What the person may start."""
-        query: dict[str, Any] = {"server_name": server_name, "groups": list(groups)}
-        return await self._call(StartOptions, "GET", f"users/{quote(user, safe='')}/start-options", query=query)
+        body = OptionsRequest(server_name=server_name, groups=tuple(groups))
+        return await self._call(StartOptions, "POST", f"users/{quote(user, safe='')}/start-options", body=body)
 
     async def _call(
         self,

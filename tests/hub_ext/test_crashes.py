@@ -102,7 +102,7 @@ def test_killed_around_a_step_it_is_recorded_once(place: tuple[Path, Running], s
             assert agent.say(order, each, **said.get(each, {})) in ("continue", "release")
         operation = service.spawner("GET", f"/operations/{order.operation_id}").json()
         assert (operation["step"], operation["outcome"]) == ("released", "stopped")
-        options = service.spawner("GET", "/users/ada/start-options", params={"groups": ["physics"]}).json()
+        options = service.spawner("POST", "/users/ada/start-options", json={"groups": ["physics"]}).json()
         recorded = options["tenants"][0]["checkpoints"]
         assert [each["digest"] for each in recorded] == [image["digest"]]
         assert service.request_start("ada").json()["image"].endswith(str(image["digest"])), "and its signature holds"

@@ -69,7 +69,7 @@ def test_another_spelling_of_a_name_is_another_person(service: Running, ada: Cal
     assert wide("DELETE", f"/checkpoints/{checkpoint['id']}?confirm=last").status_code == 404
     assert wide("GET", "/servers").json()["total"] == 0
     assert "No environment yet" in service.ask("GET", "/", wide.token, headers={"accept": "text/html"}).text
-    options = service.spawner("GET", "/users/ａda/start-options", params={"groups": ["physics"]}).json()
+    options = service.spawner("POST", "/users/ａda/start-options", json={"groups": ["physics"]}).json()
     assert options["tenants"][0]["checkpoints"] == []
     service.start("ada")
     both = {"groups": ("physics", "biology"), "tenant": "biology", "profile": "base"}

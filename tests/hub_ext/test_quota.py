@@ -135,12 +135,12 @@ def test_the_start_form_says_what_is_used_and_what_fits(tmp_path: Path) -> None:
     with running(tmp_path, state=tenants(servers=5, memory="8Gi", per_user={"servers": 1})) as service:
         service.start("ada")
         service.start("bob")
-        options = service.spawner("GET", "/users/eve/start-options", params={"groups": ["physics"]}).json()
+        options = service.spawner("POST", "/users/eve/start-options", json={"groups": ["physics"]}).json()
         (team,) = options["tenants"]
         use = {each["resource"]: each for each in team["use"]}
         assert (use["memory"]["shown"], use["servers"]["shown"]) == ("8 GiB of 8 GiB", "2 of 5")
         assert all("memory" in card["refusal"] for card in team["profiles"])
-        mine = service.spawner("GET", "/users/ada/start-options", params={"groups": ["physics"]}).json()
+        mine = service.spawner("POST", "/users/ada/start-options", json={"groups": ["physics"]}).json()
         assert [card["refusal"] for card in mine["tenants"][0]["profiles"]] == ["", ""], "her own place is hers"
 
 

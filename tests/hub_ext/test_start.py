@@ -168,7 +168,7 @@ def test_the_start_form_gets_what_it_needs(service: Running) -> None:
     service.tell(started.ticket, "stop", {"generation": 1})
     agent.finish(agent.order())
     groups = {"groups": ["physics", "biology", "elsewhere"]}
-    options = service.spawner("GET", "/users/ada/start-options", params={"server_name": ""} | groups).json()
+    options = service.spawner("POST", "/users/ada/start-options", json={"server_name": ""} | groups).json()
     assert [each["name"] for each in options["tenants"]] == ["biology", "physics"]
     assert [card["name"] for card in options["tenants"][0]["profiles"]] == ["base"]
     assert len(options["tenants"][1]["checkpoints"]) == 1

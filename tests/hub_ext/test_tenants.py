@@ -216,6 +216,8 @@ def test_membership_by_list_and_by_mapped_groups(service: Running, root: Caller)
     assert lead("GET", "/tenants/biology").json()["role"] == "tenant-admin"
     many = tuple(f"group-{number}" for number in range(10_000))
     assert service.request_start("max", groups=(*many, "physics"), profile="base").status_code == 200
+    form = service.spawner("POST", "/users/max/start-options", json={"groups": [*many, "physics"]})
+    assert [each["name"] for each in form.json()["tenants"]] == ["physics"]
 
 
 def test_a_suspended_team_starts_nothing_and_keeps_what_runs(service: Running, root: Caller) -> None:

@@ -9,7 +9,7 @@ from hubernate_core.errors import InvalidInput
 from hubernate_core.names import OperationId, ServerId, check_id
 from hubernate_core.operation import Operation
 from hubernate_core.server import Server, Ticket
-from hubernate_core.wire import Abandoned, Generation, Started, StartOptions, StartRequest, StopRequest
+from hubernate_core.wire import Abandoned, Generation, OptionsRequest, Started, StartOptions, StartRequest, StopRequest
 
 from ..context import Work
 from ..services import lifecycle, options, starting, views
@@ -81,15 +81,12 @@ async def operation(
     return await changed_operation(context, OperationId(check_id(operation, "operation")), wait_s, after)
 
 
-@router.get("/users/{user}/start-options")
+@router.post("/users/{user}/start-options", openapi_extra=takes(OptionsRequest))
 async def start_options(
-    context: ContextOf,
-    user: str,
-    server_name: Annotated[str, Query(max_length=200)] = "",
-    groups: Annotated[list[str] | None, Query()] = None,
+    context: ContextOf, user: str, body: Annotated[OptionsRequest, Depends(reads(OptionsRequest))]
 ) -> StartOptions:
     """All that the start form shows."""
-    return await context.read(options.start_options, user, server_name, groups or [])
+    return await context.read(options.start_options, user, body.server_name, list(body.groups))
 
 
 def _server_id(text: str) -> ServerId:
