@@ -18,6 +18,7 @@ OwnerId = NewType("OwnerId", str)
 ServerId = NewType("ServerId", str)
 OperationId = NewType("OperationId", str)
 CheckpointId = NewType("CheckpointId", str)
+SourceId = NewType("SourceId", str)
 
 LABEL_PREFIX = "io.hubernate"
 INSTANCE_LABEL = f"{LABEL_PREFIX}.instance"

@@ -17,7 +17,7 @@ from starlette.exceptions import HTTPException
 
 from hubernate_core.errors import HubernateError, InvalidInput
 
-from .api import agent, document, gate, governed, health, hub, login, people, saved
+from .api import agent, data, document, gate, governed, health, hub, login, people, saved, sources
 from .api import tenants as tenants_api
 from .api.errors import as_problem
 from .api.middleware import Around
@@ -27,6 +27,7 @@ from .bell import Bell
 from .catalogue import Catalogue
 from .config import HubernateService, read_settings
 from .context import Context, Work
+from .data.parts import build_data
 from .fleet import Fleet
 from .hub_client import Hub
 from .kube.config import KubernetesBackend
@@ -68,6 +69,7 @@ def build_context(settings: HubernateService) -> Context:
         catalogue=catalogue,
         fleet=fleet,
         sight=FleetSight(fleet) if kube is None else kube.sight,
+        data=build_data(settings.data, settings.data_keys),
         kube=kube,
         bell=bell,
     )
@@ -97,6 +99,7 @@ def build_app(context: Context, *, loops: bool = True) -> FastAPI:
             for task in tasks:
                 task.cancel()
             await asyncio.gather(*tasks, return_exceptions=True)
+            await context.data.close(context.store)
             await context.hub.close()
             if context.kube is not None:
                 await context.kube.close()
@@ -121,8 +124,9 @@ def build_app(context: Context, *, loops: bool = True) -> FastAPI:
 
 
 def _mount(app: FastAPI, prefix: str) -> None:
-    for module in (agent, hub, gate, people, saved, tenants_api, governed, document, health, login, pages, teams):
-        app.include_router(module.router, prefix=prefix)
+    modules = (agent, hub, gate, people, saved, tenants_api, governed, sources, document, health, login, pages, teams)
+    for router in (*(module.router for module in modules), data.relay, data.people):
+        app.include_router(router, prefix=prefix)
 
 
 def openapi() -> dict[str, Any]:

@@ -10,6 +10,7 @@ from traitlets.config.loader import ConfigFileNotFound
 from hubernate_core.errors import InvalidInput
 from hubernate_core.names import check_instance
 
+from .data.config import DataGateway
 from .kube.config import KubernetesBackend
 
 
@@ -149,7 +150,8 @@ class HubernateService(Configurable):  # type: ignore[misc]  # traitlets is not 
     ).tag(config=True)
     log_level = Unicode("INFO", help="DEBUG, INFO, WARNING or ERROR. Default INFO.").tag(config=True)
 
-    kubernetes = Instance(KubernetesBackend, allow_none=True)  # `read_settings` puts it here
+    kubernetes = Instance(KubernetesBackend, allow_none=True)  # `read_settings` puts these here
+    data = Instance(DataGateway, ())
 
     @property
     def on_kubernetes(self) -> bool:
@@ -191,6 +193,11 @@ class HubernateService(Configurable):  # type: ignore[misc]  # traitlets is not 
         """`oauth_client_id`, or the hub's default for a service."""
         return self.oauth_client_id or f"service-{self.service_name}"
 
+    @property
+    def data_keys(self) -> Path:
+        """`DataGateway.keys_file`, or its default in the state folder."""
+        return Path(self.data.keys_file or Path(self.state_dir) / "secrets/data-keys")
+
     def file(self, setting: str) -> Path:
         """The path in `setting`, one of the file settings, or its default in the state folder."""
         return Path(getattr(self, setting) or Path(self.state_dir) / _FILES[setting])
@@ -224,14 +231,14 @@ def read_settings(path: Path) -> HubernateService:
         raise InvalidInput("config", f"{path} is not there") from problem
     except Exception as problem:  # the file is a program: anything may happen in it
         raise InvalidInput(str(path), f"{type(problem).__name__}: {problem}") from problem
-    for kind in (HubernateService, KubernetesBackend):
+    for kind in (HubernateService, KubernetesBackend, DataGateway):
         known = set(kind.class_trait_names(config=True))
         given: dict[str, Any] = config.get(kind.__name__, {})
         for name in given.keys() - known:
             where = f"c.{kind.__name__}.{name}"
             raise InvalidInput(where, f"there is no such setting; known: {', '.join(sorted(known))}")
     try:
-        settings = HubernateService(config=config)
+        settings = HubernateService(config=config, data=DataGateway(config=config))
         if settings.on_kubernetes:
             settings.kubernetes = KubernetesBackend(config=config)
     except TraitError as problem:

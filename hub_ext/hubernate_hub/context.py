@@ -11,6 +11,7 @@ from hubernate_core.names import ServerId
 from .bell import Bell
 from .catalogue import Catalogue
 from .config import HubernateService
+from .data.parts import DataParts
 from .fleet import Fleet, Key
 from .hub_client import Hub
 from .kube.parts import KubeParts
@@ -43,6 +44,7 @@ class Context:
     catalogue: Catalogue
     fleet: Fleet
     sight: Sight
+    data: DataParts
     kube: KubeParts | None = None
     """The cluster's side; None on Docker."""
     bell: Bell = field(default_factory=Bell)

@@ -23,6 +23,7 @@ NEEDS = (
     Need("gcc", "gcc", "builds the tests' stand-in programs"),
     Need("/usr/include/stdlib.h", "libc6-dev", "builds the tests' stand-in programs"),
     Need("/usr/lib/postgresql", "postgresql", "the other database of the platform service"),
+    Need("/usr/sbin/mariadbd", "mariadb-server", "a source of data in the tests"),
 )
 IMAGES = ("gate", "agent", "base")
 

@@ -106,6 +106,7 @@ class Running:
         token = self.hub.token(name)
         self.hub.groups[name] = list(groups)
         self.hub.people[name] = admin
+        self.hub.groups[name] = groups
         return Caller(self, token)
 
     def request_start(

@@ -18,6 +18,7 @@ from .spaces import provision
 _CALM_S = 0.1
 """Between two rounds that were both rung for: a storm of changes is one change."""
 _SPACES_AGAIN_S = 15.0
+_COUNTS_S = 10.0
 _log = logging.getLogger(__name__)
 
 
@@ -29,11 +30,15 @@ def start_loops(context: Context) -> list[asyncio.Task[None]]:
     async def culling() -> None:
         await cull(context)
 
+    async def counting() -> None:
+        await context.data.flush(context.store)
+
     return [
         *_on_kubernetes(context),
         _start(context, "servers", _Pace(settings.reconcile_every_s), servers.round),
         _start(context, "hub", _Pace(settings.hub_every_s), hub.round),
         _start(context, "culling", _Pace(settings.cull_every_s), culling),
+        _start(context, "reads", _Pace(_COUNTS_S), counting),
         _start(context, "housekeeping", _Pace(60), servers.housekeeping),
     ]
 

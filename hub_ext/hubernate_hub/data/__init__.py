@@ -1,0 +1,1 @@
+"""Reading tenants' sources: credentials at rest, calls, worker processes. Only `worker` touches outside systems."""

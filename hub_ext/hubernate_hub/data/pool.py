@@ -1,0 +1,161 @@
+"""Worker processes: a few for each source, kept warm for a while, one ready for the next source that is asked for.
+
+A process serves one version of one source for all of its life, so no credential and no cached answer of one source is
+ever in the memory of another's.
+"""
+
+import asyncio
+import logging
+import time
+from dataclasses import dataclass, field
+
+from hubernate_core.errors import Unavailable
+
+from .config import DataGateway
+from .process import Process
+
+_log = logging.getLogger(__name__)
+_REAP_S = 5.0
+
+
+@dataclass
+class _Lane:
+    """The processes of one version of one source."""
+
+    slots: asyncio.Semaphore
+    idle: list[tuple[float, Process]] = field(default_factory=list)
+    waiting: int = 0
+    busy: int = 0
+
+
+class Pool:
+    """Lends processes. `key` is a source's id and version."""
+
+    def __init__(self, settings: DataGateway) -> None:
+        self._settings = settings
+        self._lanes: dict[str, _Lane] = {}
+        self._all = asyncio.Semaphore(settings.workers)
+        self._killed: list[Process] = []
+        self._spare: asyncio.Task[Process] | None = None
+        self._reaper: asyncio.Task[None] | None = None
+
+    async def take(self, key: str) -> Process:
+        """A process of this source's own, given back by `give_back`.
+
+        Raises:
+            Unavailable: all of the source's are busy, and stay so.
+        """
+        self._begin()
+        lane = self._lanes.setdefault(key, _Lane(asyncio.Semaphore(self._settings.workers_per_source)))
+        if lane.waiting >= self._settings.waiting_per_source and lane.slots.locked():
+            raise _busy()
+        lane.waiting += 1
+        try:
+            async with asyncio.timeout(self._settings.queue_s):
+                await lane.slots.acquire()
+        except TimeoutError as problem:
+            raise _busy() from problem
+        finally:
+            lane.waiting -= 1
+        lane.busy += 1
+        try:
+            while lane.idle:
+                _, process = lane.idle.pop()
+                if not process.is_gone():
+                    return process
+                self._all.release()
+            return await self._fresh()
+        except BaseException:
+            lane.busy -= 1
+            lane.slots.release()
+            raise
+
+    def give_back(self, key: str, process: Process, *, healthy: bool) -> None:
+        """Return a process; one that is not at a call's end is killed."""
+        lane = self._lanes[key]
+        lane.busy -= 1
+        lane.slots.release()
+        if healthy and not process.is_gone():
+            lane.idle.append((time.monotonic(), process))
+            return
+        self._end(process)
+
+    def drop(self, prefix: str) -> None:
+        """End the idle processes of a source, whatever its version: its credential changed."""
+        for key, lane in self._lanes.items():
+            if key.startswith(prefix):
+                for _, process in lane.idle:
+                    self._end(process)
+                lane.idle.clear()
+
+    def pids(self) -> set[int]:
+        """Processes that are busy with nothing, and those being killed: for tests and metrics."""
+        return {process.pid for lane in self._lanes.values() for _, process in lane.idle}
+
+    async def close(self) -> None:
+        """End all of them."""
+        for task in (self._reaper, self._spare):
+            if task is not None:
+                task.cancel()
+        if self._spare is not None:
+            done = await asyncio.gather(self._spare, return_exceptions=True)
+            if isinstance(done[0], Process):
+                done[0].kill()
+                self._killed.append(done[0])
+        for lane in self._lanes.values():
+            for _, process in lane.idle:
+                self._end(process)
+            lane.idle.clear()
+        deadline = time.monotonic() + 2
+        # The kernel rings no bell of ours.
+        while not all(process.is_gone() for process in self._killed) and time.monotonic() < deadline:  # noqa: ASYNC110
+            await asyncio.sleep(0.02)
+
+    async def _fresh(self) -> Process:
+        if self._all.locked():
+            self._end_oldest_idle()
+        try:
+            async with asyncio.timeout(self._settings.queue_s):
+                await self._all.acquire()
+        except TimeoutError as problem:
+            raise Unavailable(
+                "all of the platform's processes for data are busy; try again in a moment", retry_after_s=5
+            ) from problem
+        try:
+            spare, self._spare = self._spare, None
+            process = await (spare or Process.start())
+            self._spare = asyncio.create_task(Process.start(), name="spare data worker")
+            return process
+        except BaseException:
+            self._all.release()
+            raise
+
+    def _end(self, process: Process) -> None:
+        process.kill()
+        self._killed.append(process)
+        self._all.release()
+
+    def _end_oldest_idle(self) -> None:
+        idle = [(lane.idle[0][0], lane) for lane in self._lanes.values() if lane.idle]
+        if idle:
+            _, lane = min(idle, key=lambda pair: pair[0])
+            self._end(lane.idle.pop(0)[1])
+
+    def _begin(self) -> None:
+        if self._reaper is None:
+            self._reaper = asyncio.create_task(self._reap(), name="data workers")
+
+    async def _reap(self) -> None:
+        while True:
+            await asyncio.sleep(_REAP_S)
+            self._killed = [process for process in self._killed if not process.is_gone()]
+            old = time.monotonic() - self._settings.idle_s
+            for key, lane in list(self._lanes.items()):
+                while lane.idle and lane.idle[0][0] < old:
+                    self._end(lane.idle.pop(0)[1])
+                if not (lane.idle or lane.busy or lane.waiting):
+                    del self._lanes[key]
+
+
+def _busy() -> Unavailable:
+    return Unavailable("everybody is reading this source just now; try again in a moment", retry_after_s=2)

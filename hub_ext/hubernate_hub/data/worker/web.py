@@ -1,0 +1,133 @@
+"""Files below one http(s) URL, read only. A redirect is followed at most thrice, and every hop passes the guard."""
+
+import os
+from collections.abc import Iterator
+from email.utils import parsedate_to_datetime
+from typing import Any
+from urllib.parse import quote, urlsplit
+
+import certifi
+import urllib3
+
+from hubernate_core.source_path import join_path
+from hubernate_core.source_place import HttpPlace
+from hubernate_core.source_view import Check, Entry
+
+from ..frames import CHUNK
+from .faults import Fault, not_found
+from .guard import GUARD
+from .verbs import Piece
+
+_HOPS = 3
+
+
+class Web:
+    """`verbs.Tree` on a web server, which cannot list."""
+
+    def __init__(self, place: HttpPlace, credential: dict[str, str], ca_file: str) -> None:
+        os.environ.pop("SSLKEYLOGFILE", None)
+        url = urlsplit(place.url)
+        if url.scheme == "http":
+            GUARD.resolve(url.hostname or "", url.port or 80, encrypted=False)
+        self._base, token = place.url, credential.get("token", "")
+        self._headers = {"Accept-Encoding": "identity"} | ({"Authorization": f"Bearer {token}"} if token else {})
+        self._pool = urllib3.PoolManager(
+            ca_certs=ca_file or certifi.where(),
+            timeout=urllib3.Timeout(connect=5, read=30),
+            retries=urllib3.Retry(total=_HOPS, redirect=_HOPS, connect=0, read=0, status=0, other=0),
+        )
+
+    def info(self, path: tuple[str, ...]) -> Entry:
+        """By HEAD."""
+        if not path:
+            return Entry(path="", type="folder")
+        return _entry(path, self._ask("HEAD", path, {}))
+
+    def listing(self, path: tuple[str, ...], after: str, limit: int) -> tuple[list[Entry], str]:
+        """Not possible."""
+        raise Fault("invalid", "a web server cannot be listed; name the file")
+
+    def read(self, path: tuple[str, ...], start: int, end: int | None, etag: str) -> Piece:
+        """By a range, where the server knows ranges; else only from the start."""
+        headers = {"If-Match": f'"{etag}"'} if etag else {}
+        whole = start == 0 and end is None
+        if not whole:
+            headers["Range"] = f"bytes={start}" if start < 0 else f"bytes={start}-{'' if end is None else end - 1}"
+        answer = self._ask("GET", path, headers, preload_content=False)
+        length = int(answer.headers.get("Content-Length", 0))
+        size, first = length, 0
+        if answer.status == 206:
+            span, _, total = answer.headers["Content-Range"].removeprefix("bytes ").partition("/")
+            first, size = int(span.partition("-")[0]), int(total)
+        elif not whole:
+            answer.close()
+            raise Fault("invalid", "this web server cannot give parts of a file; read it whole")
+        return Piece(size, _etag(answer), first, length, _chunks(answer, length))
+
+    def write(self, path: tuple[str, ...], content: Iterator[bytes], only_new: bool) -> Entry:
+        """Not possible."""
+        raise Fault("invalid", "a web source is read-only")
+
+    def test(self, writable: bool) -> list[Check]:
+        """Asks for the folder itself: any answer proves the way; only 401 and 403 say that it is closed."""
+        try:
+            self._ask("HEAD", (), {})
+        except Fault as fault:
+            if fault.kind == "refused" and GUARD.refused is None:
+                advice = "check the token"
+                return [
+                    Check(question="reachable", ok=True),
+                    Check(question="readable", ok=False, answer=fault.message, advice=advice),
+                ]
+            if fault.kind != "not_found":
+                advice = "check the URL and the platform's open networks"
+                return [Check(question="reachable", ok=False, answer=fault.message, advice=advice)]
+        told = "a web server has no folders to look into; a sample of a file tells"
+        return [Check(question="reachable", ok=True), Check(question="exists", ok=None, answer=told)]
+
+    def _ask(self, method: str, path: tuple[str, ...], headers: dict[str, str], **options: Any) -> Any:
+        url = self._base + "/".join(quote(part, safe="") for part in path)
+        try:
+            answer = self._pool.request(method, url, headers=self._headers | headers, **options)
+        except urllib3.exceptions.HTTPError as problem:
+            raise Fault("unavailable", f"the web server does not answer ({type(problem).__name__})") from problem
+        if answer.status < 300:
+            return answer
+        answer.close()
+        if answer.status in (404, 410):
+            raise not_found(join_path(path))
+        if answer.status in (401, 403):
+            raise Fault("refused", f"the web server refused this ({answer.status})")
+        if answer.status == 412:
+            raise Fault("changed", "the file is not the version that was asked for")
+        raise Fault("unavailable", f"the web server answered {answer.status}")
+
+
+def _entry(path: tuple[str, ...], answer: Any) -> Entry:
+    size, modified = answer.headers.get("Content-Length"), answer.headers.get("Last-Modified")
+    return Entry(
+        path=join_path(path),
+        type="file",
+        size=int(size) if size else None,
+        etag=_etag(answer),
+        modified_at=parsedate_to_datetime(modified) if modified else None,
+    )
+
+
+def _etag(answer: Any) -> str:
+    return str(answer.headers.get("ETag", "")).removeprefix("W/").strip('"')
+
+
+def _chunks(answer: Any, length: int) -> Iterator[bytes]:
+    left = length
+    try:
+        while left > 0:
+            part = answer.read(min(CHUNK, left))
+            if not part:
+                raise Fault("unavailable", "the web server broke off in the middle of the file")
+            left -= len(part)
+            yield part
+    except urllib3.exceptions.HTTPError as problem:
+        raise Fault("unavailable", f"the web server broke off ({type(problem).__name__})") from problem
+    finally:
+        answer.close() if left > 0 else answer.release_conn()

@@ -1,0 +1,138 @@
+"""Registering, changing and removing sources: what is checked, whoever asks."""
+
+import logging
+
+from hubernate_core.errors import Conflict, InvalidInput, NotAllowed, NotFound
+from hubernate_core.names import SourceId, new_id
+from hubernate_core.source import Credential, Source, SourceSpec, check_credential
+from hubernate_core.source_place import DatabasePlace, FilesPlace, clash
+
+from ..context import Work
+from ..data.access import owner_of
+from ..data.cipher import Cipher
+from ..data.reader import Reader
+from ..store import sources, tenants
+
+_PER_TENANT = 200
+_log = logging.getLogger(__name__)
+
+
+def add(work: Work, cipher: Cipher, reader: Reader, spec: SourceSpec, credential: Credential | None) -> Source:
+    """Register a source.
+
+    Raises:
+        NotAllowed, InvalidInput.  Conflict: its name is taken, or its data is another source's already.
+    """
+    _check(work, reader, spec, None)
+    if credential is None and isinstance(spec.place, DatabasePlace):
+        raise InvalidInput("credential", "a database needs a password")
+    if credential is not None:
+        check_credential(spec.place, credential)
+    source = Source(
+        **{name: getattr(spec, name) for name in SourceSpec.model_fields},
+        id=SourceId(new_id()),
+        tenant_id=reader.tenant_id,
+        has_credential=credential is not None,
+        credential_changed_at=work.now if credential is not None else None,
+        created_by=reader.user,
+        changed_at=work.now,
+    )
+    tenants.lock(work.tx, reader.tenant_id)
+    if len(sources.of_tenant(work.tx, reader.tenant_id)) >= _PER_TENANT:
+        raise Conflict(f"a tenant has at most {_PER_TENANT} sources")
+    sources.add(work.tx, source, _sealed(cipher, source, credential))
+    _log.info("source added", extra=_ids(source, reader))
+    return source
+
+
+def change(work: Work, cipher: Cipher, reader: Reader, name: str, spec: SourceSpec) -> Source:
+    """Write a source anew; its credential stays while its place does, and has to be given again for another place.
+
+    Raises:
+        NotFound, NotAllowed, InvalidInput, Conflict.
+    """
+    source = _own(work, reader, name)
+    _check(work, reader, spec, source)
+    sources.change(work.tx, source, spec, work.now)
+    if spec.place != source.place and source.has_credential:
+        # Whoever may name the place may not send a secret there that somebody else entered for another.
+        sources.set_credential(work.tx, source, None, work.now)
+    _log.info("source changed", extra=_ids(source, reader))
+    return _own(work, reader, spec.name)
+
+
+def set_credential(work: Work, cipher: Cipher, reader: Reader, name: str, credential: Credential) -> Source:
+    """Replace a source's credential. Raises as `change`."""
+    source = _own(work, reader, name)
+    check_credential(source.place, credential)
+    sources.set_credential(work.tx, source, _sealed(cipher, source, credential), work.now)
+    _log.info("credential of a source changed", extra=_ids(source, reader))
+    return _own(work, reader, name)
+
+
+def remove(work: Work, reader: Reader, name: str) -> Source:
+    """Forget a source; its data stays where it is. Raises as `change`."""
+    source = _own(work, reader, name)
+    sources.remove(work.tx, source.id)
+    _log.info("source removed", extra=_ids(source, reader))
+    return source
+
+
+def rotate_key(work: Work, cipher: Cipher) -> int:
+    """Put every credential under a new key; how many there were.
+
+    Raises:
+        Unavailable, Broken: nothing was changed but that a further key may be in the file.
+    """
+    cipher.add_key()
+    rows = sources.every_sealed(work.tx)
+    for tenant, source, stored in rows:
+        sources.reseal(work.tx, source, cipher.wrap_again(stored, owner_of(tenant, source)))
+    return len(rows)
+
+
+def _check(work: Work, reader: Reader, spec: SourceSpec, known: Source | None) -> None:
+    if isinstance(spec.place, FilesPlace) and spec.place.folder not in work.context.data.settings.folders:
+        raise InvalidInput("place.folder", f"the platform has no folder {spec.place.folder!r} (c.DataGateway.folders)")
+    if not spec.writable_kind and any(str(level) == "write" for level in _levels(spec)):
+        raise InvalidInput("grants", f"a {spec.place.kind} source is read only")
+    others = [each for each in sources.of_tenant(work.tx, reader.tenant_id) if known is None or each.id != known.id]
+    for other in others:
+        if other.name == spec.name:
+            raise Conflict(f"there is a source {spec.name!r} already; choose another name")
+        if clash(other.place, spec.place):
+            raise Conflict(
+                f"the source {other.name!r} holds the same data, so that two grants would contradict each other; change"
+                " that one, or choose a prefix beside its own"
+            )
+    if isinstance(spec.place, FilesPlace):
+        _check_folder(work, reader, spec)
+
+
+def _check_folder(work: Work, reader: Reader, spec: SourceSpec) -> None:
+    for other in sources.everywhere(work.tx):
+        if other.tenant_id != reader.tenant_id and clash(other.place, spec.place):
+            raise Conflict("another tenant has a source in that folder; choose a prefix beside it")
+
+
+def _levels(spec: SourceSpec) -> list[str]:
+    return [spec.grants.tenant, *spec.grants.members.values()]
+
+
+def _own(work: Work, reader: Reader, name: str) -> Source:
+    if not reader.governs:
+        raise NotAllowed("only admins change sources")
+    source = sources.named(work.tx, reader.tenant_id, name[:100])
+    if source is None:
+        raise NotFound("the tenant has no source of that name")
+    return source
+
+
+def _sealed(cipher: Cipher, source: Source, credential: Credential | None) -> dict[str, str] | None:
+    if credential is None:
+        return None
+    return cipher.seal(credential.revealed(), owner_of(source.tenant_id, source.id))
+
+
+def _ids(source: Source, reader: Reader) -> dict[str, str]:
+    return {"source": source.id, "tenant": source.tenant_id, "by": reader.user}
