@@ -1,1 +1,26 @@
-"""The SDK: what people import in notebooks, and the `hubernate` command."""
+"""The SDK: what people import in notebooks, and the `hubernate` command.
+
+hubernate.sources()                                   what your team has
+pd.read_parquet("hub://lake/sales/2026/x.parquet")    any file, with whatever reads files
+hubernate.open("hub://lake/notes.txt", "rt")          a file
+hubernate.table("crm/customers").to_pandas()          a table
+hubernate.sql("select …", source="crm").to_arrow()    a query
+"""
+
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from .browse import open, sources
+    from .tables import sql, table
+
+__all__ = ["open", "sources", "sql", "table"]
+_HOMES = {"open": "browse", "sources": "browse", "sql": "tables", "table": "tables"}
+
+
+def __getattr__(name: str) -> Any:
+    # Importing fsspec and Arrow takes longer than the command line has.
+    if name not in _HOMES:
+        raise AttributeError(f"module 'hubernate' has no attribute {name!r}")
+    from importlib import import_module
+
+    return getattr(import_module(f"hubernate.{_HOMES[name]}"), name)

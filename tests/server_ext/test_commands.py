@@ -107,3 +107,27 @@ def test_a_file_that_is_no_team_sends_nothing(tmp_path: Path, text: str) -> None
     file.write_text(text)
     with pytest.raises(InvalidInput):
         read_documents(str(file))
+
+
+def test_sources_are_registered_tested_and_forgotten(hubernate: Command, tmp_path: Path) -> None:
+    spec, key = tmp_path / "lake.yaml", tmp_path / "key.yaml"
+    # 192.0.2.0/24 is for examples: nobody is there, and by default nobody may be asked there.
+    spec.write_text(
+        "name: lake\nplace: {kind: s3, bucket: team-lake, endpoint: 'http://192.0.2.1:9000'}\n"
+        "grants: {tenant: read, members: {ada: write}}\n"
+    )
+    key.write_text("access_key_id: key\nsecret_access_key: canary-93f\n")
+    added = hubernate("sources", "add", "physics", "-f", str(spec), "--credential", str(key), code=2)
+    assert "Registered lake" in added.stdout and "did not open; nothing was sent there" in added.stderr
+    assert "canary-93f" not in added.stdout + added.stderr
+    listed = json.loads(hubernate("sources", "list", "physics", "-o", "json").stdout)
+    assert [(each["name"], each["kind"]) for each in listed] == [("lake", "s3")]
+    assert json.loads(hubernate("sources", "list", "biology", "-o", "json").stdout) == []
+    assert "new key: 1." in hubernate("sources", "rotate-keys").stdout
+    spec.write_text("name: lake\nplace: {kind: s3, bucket: team-lake, password: x}\n")
+    refused = hubernate("sources", "add", "physics", "-f", str(spec), code=2).stderr
+    assert "place" in refused and "password" in refused
+    spec.write_text("name: [lake\n")
+    assert "is no YAML" in hubernate("sources", "add", "physics", "-f", str(spec), code=2).stderr
+    hubernate("sources", "remove", "physics", "lake", "--yes")
+    assert json.loads(hubernate("sources", "list", "physics", "-o", "json").stdout) == []

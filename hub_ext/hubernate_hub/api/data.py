@@ -8,6 +8,7 @@ from collections.abc import AsyncIterator, Awaitable, Callable
 from typing import Annotated, Any
 
 from fastapi import APIRouter, Depends, Header, Query, Request, Response
+from fastapi.routing import APIRoute
 from pydantic import BaseModel, ConfigDict, Field
 
 from hubernate_core.errors import InvalidInput, NotAllowed
@@ -18,8 +19,10 @@ from ..context import Context, Work
 from ..data import access, views
 from ..data.calls import Opened
 from ..data.reader import Reader
+from .access import Standing
 from .auth import ContextOf
 from .body import reads, takes
+from .door import needs
 from .errors import TooLarge
 from .flow import Flow
 from .readers import person_in_tenant, relayed_reader
@@ -74,11 +77,14 @@ def show(context: Context, reader: Reader, source: Source) -> ShownSource:
     )
 
 
-def _make(prefix: str, who: Callable[..., Awaitable[Reader]]) -> APIRouter:
+def _make(prefix: str, who: Callable[..., Awaitable[Reader]], extra: dict[str, Any]) -> APIRouter:
     router = APIRouter(prefix=prefix, tags=["data"])
     asking = Annotated[Reader, Depends(who)]
     for add in (_catalogue, _objects, _previews, _tables):
         add(router, asking)
+    for route in router.routes:
+        if isinstance(route, APIRoute):
+            route.openapi_extra = (route.openapi_extra or {}) | extra
     return router
 
 
@@ -213,8 +219,8 @@ def _tables(router: APIRouter, Asking: Any) -> None:
         return Flow(stream, _counting(context, reader, opened, "sql"), {"Content-Type": _ARROW})
 
 
-relay = _make("/api/v1/relay/sources", relayed_reader)
-people = _make("/api/v1/tenants/{tenant}/sources", person_in_tenant)
+relay = _make("/api/v1/relay/sources", relayed_reader, {})
+people = _make("/api/v1/tenants/{tenant}/sources", person_in_tenant, needs(Standing.MEMBER))
 
 
 def parse_range(text: str) -> tuple[int, int | None]:

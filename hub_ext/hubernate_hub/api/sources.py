@@ -5,7 +5,6 @@ from typing import Annotated
 from fastapi import APIRouter, Depends, Response
 from pydantic import BaseModel, ConfigDict, Field
 
-from hubernate_core.errors import NotAllowed
 from hubernate_core.source import Credential, Level, Source, SourceSpec
 from hubernate_core.source_view import Check
 
@@ -14,10 +13,12 @@ from ..data import access
 from ..data.calls import Opened
 from ..services import sources as use_cases
 from ..store import sources
-from .auth import ContextOf, SignedIn
-from .body import reads, takes
+from .access import Standing
+from .auth import ContextOf
+from .body import reads
+from .door import Entered, needs
 from .people import Limit
-from .readers import Governs
+from .readers import InTenant
 
 router = APIRouter(prefix="/api/v1", tags=["sources"])
 _UNDER = "/tenants/{tenant}/sources"
@@ -60,15 +61,15 @@ class Rotated(BaseModel):
     credentials: int = Field(ge=0)
 
 
-@router.post(_UNDER, status_code=201, openapi_extra=takes(NewSource))
-async def add(context: ContextOf, reader: Governs, body: Annotated[NewSource, Depends(reads(NewSource))]) -> Source:
+@router.post(_UNDER, status_code=201, openapi_extra=needs(Standing.TENANT_ADMIN, NewSource))
+async def add(context: ContextOf, reader: InTenant, body: Annotated[NewSource, Depends(reads(NewSource))]) -> Source:
     """Register a source. Nothing is asked of it yet: test it next."""
     return await context.write(use_cases.add, context.data.cipher, reader, body.source, body.credential)
 
 
-@router.put(_UNDER + "/{source}", openapi_extra=takes(SourceSpec))
+@router.put(_UNDER + "/{source}", openapi_extra=needs(Standing.TENANT_ADMIN, SourceSpec))
 async def change(
-    context: ContextOf, reader: Governs, source: str, body: Annotated[SourceSpec, Depends(reads(SourceSpec))]
+    context: ContextOf, reader: InTenant, source: str, body: Annotated[SourceSpec, Depends(reads(SourceSpec))]
 ) -> Source:
     """Write a source anew. With another place its credential is forgotten and has to be given again."""
     changed = await context.write(use_cases.change, context.data.cipher, reader, source, body)
@@ -76,9 +77,9 @@ async def change(
     return changed
 
 
-@router.put(_UNDER + "/{source}/credential", openapi_extra=takes(Credential))
+@router.put(_UNDER + "/{source}/credential", openapi_extra=needs(Standing.TENANT_ADMIN, Credential))
 async def set_credential(
-    context: ContextOf, reader: Governs, source: str, body: Annotated[Credential, Depends(reads(Credential))]
+    context: ContextOf, reader: InTenant, source: str, body: Annotated[Credential, Depends(reads(Credential))]
 ) -> Source:
     """Replace a source's credential; the next call uses it."""
     changed = await context.write(use_cases.set_credential, context.data.cipher, reader, source, body)
@@ -86,16 +87,16 @@ async def set_credential(
     return changed
 
 
-@router.delete(_UNDER + "/{source}", status_code=204)
-async def remove(context: ContextOf, reader: Governs, source: str) -> Response:
+@router.delete(_UNDER + "/{source}", status_code=204, openapi_extra=needs(Standing.TENANT_ADMIN))
+async def remove(context: ContextOf, reader: InTenant, source: str) -> Response:
     """Forget a source; its data stays where it is."""
     gone = await context.write(use_cases.remove, reader, source)
     context.data.calls.forget(gone)
     return Response(status_code=204)
 
 
-@router.post(_UNDER + "/{source}/test")
-async def test(context: ContextOf, reader: Governs, source: str) -> Tested:
+@router.post(_UNDER + "/{source}/test", openapi_extra=needs(Standing.TENANT_ADMIN))
+async def test(context: ContextOf, reader: InTenant, source: str) -> Tested:
     """Is it reachable, is it there, may we read, may we write: each answered by itself."""
 
     def use(work: Work) -> Opened:
@@ -110,8 +111,8 @@ async def test(context: ContextOf, reader: Governs, source: str) -> Tested:
     return Tested(checks=[Check.model_validate(each) for each in answer["checks"]])
 
 
-@router.get("/tenants/{tenant}/source-reads")
-async def list_reads(context: ContextOf, reader: Governs, limit: Limit = 100) -> ReadCounts:
+@router.get("/tenants/{tenant}/source-reads", openapi_extra=needs(Standing.TENANT_ADMIN))
+async def list_reads(context: ContextOf, reader: InTenant, limit: Limit = 100) -> ReadCounts:
     """Who read how much of what, by the hour."""
     await context.data.flush(context.store)
     found = await context.store.read(sources.reads, reader.tenant_id, limit)
@@ -129,11 +130,9 @@ async def list_reads(context: ContextOf, reader: Governs, limit: Limit = 100) ->
     return ReadCounts(items=items)
 
 
-@router.post("/data/rotate-key")
-async def rotate_key(context: ContextOf, person: SignedIn) -> Rotated:
-    """Put every credential under a new key and forget the former ones. For platform admins."""
-    if not person.admin:
-        raise NotAllowed("only platform admins rotate keys")
+@router.post("/data/rotate-key", openapi_extra=needs(Standing.PLATFORM_ADMIN))
+async def rotate_key(context: ContextOf, _door: Entered) -> Rotated:
+    """Put every credential under a new key and forget the former ones."""
     count = await context.write(use_cases.rotate_key, context.data.cipher)
     context.data.cipher.drop_others()
     return Rotated(credentials=count)

@@ -27,7 +27,7 @@ def find(work: Work, reader: Reader, name: str, wanted: Level = Level.READ) -> S
     source = sources.named(work.tx, reader.tenant_id, name[:100])
     level = Level.NONE if source is None else source.grants.level_of(reader.user)
     if source is None or not (level.allows(Level.READ) or reader.governs):
-        raise NotFound("you have no source of that name; `hubernate sources list` shows those you have")
+        raise NotFound("you have no source of that name; `hubernate sources list TEAM` shows those you have")
     if not level.allows(wanted) and not (reader.governs and wanted is Level.READ):
         raise NotAllowed(f"you may read the source {source.name!r}, not write to it; a tenant admin can grant that")
     if wanted is Level.WRITE and not source.writable_kind:

@@ -26,6 +26,7 @@ class Recipe:
     """How one image is made: `images/NAME/Dockerfile` and what its context holds.
 
     `sources` are import packages that land in `site/`; `data` maps files and folders of the project to the context.
+    What is in `sdk/` goes into the user's environment.
     """
 
     name: str
@@ -75,7 +76,11 @@ RECIPES: Mapping[str, Recipe] = {
             "debian",
             ("lab.txt", "env-base.txt"),
             ("core/hubernate_core", "server_ext/hubernate_server", "server_ext/hubernate"),
-            (("server_ext/jupyter-config", "etc/jupyter"),),
+            (
+                ("server_ext/jupyter-config", "etc/jupyter"),
+                ("core/hubernate_core", "sdk/hubernate_core"),
+                ("server_ext/hubernate", "sdk/hubernate"),
+            ),
         ),
         Recipe("spark", "base", ("env-spark.txt",)),
         Recipe("torch", "base", ("env-torch.txt",), needs_torch=True),
@@ -107,8 +112,9 @@ def context(recipe: Recipe, project: Path) -> dict[str, Entry]:
         files |= _folder(project / source, f"site/{Path(source).name}")
     for source, target in recipe.data:
         files |= _file(project / source, target) if (project / source).is_file() else _folder(project / source, target)
-    if recipe.sources:
-        files |= _metadata(project)
+    for place in ("site", "sdk"):
+        if any(name.startswith(f"{place}/") for name in files):
+            files |= _metadata(project, place)
     return files
 
 
@@ -127,12 +133,18 @@ def _file(path: Path, target: str) -> dict[str, Entry]:
     return {target: Entry(path.read_bytes(), bool(path.stat().st_mode & 0o100))}
 
 
-def _metadata(project: Path) -> dict[str, Entry]:
-    """Name and version where `importlib.metadata` looks for them: an image holds parts of our one distribution."""
+def _metadata(project: Path, place: str) -> dict[str, Entry]:
+    """Name, version and what fsspec looks up where `importlib.metadata` finds them: an image holds parts of our one
+    distribution."""
     about = tomllib.loads((project / "pyproject.toml").read_text())["project"]
-    folder = f"site/{about['name']}-{about['version']}.dist-info"
+    folder = f"{place}/{about['name']}-{about['version']}.dist-info"
     text = f"Metadata-Version: 2.1\nName: {about['name']}\nVersion: {about['version']}\n"
-    return {f"{folder}/METADATA": Entry(text.encode()), f"{folder}/INSTALLER": Entry(b"hubernate\n")}
+    files = {f"{folder}/METADATA": Entry(text.encode()), f"{folder}/INSTALLER": Entry(b"hubernate\n")}
+    if place == "sdk":
+        schemes = about["entry-points"]["fsspec.specs"]
+        lines = ["[fsspec.specs]", *(f"{name} = {target}" for name, target in schemes.items())]
+        files[f"{folder}/entry_points.txt"] = Entry(("\n".join(lines) + "\n").encode())
+    return files
 
 
 def content_hash(files: Mapping[str, Entry], parent: str) -> str:

@@ -131,7 +131,7 @@ def _stream(session: Any, query: str, limit: int) -> Answer:
 
     fields, batches = session.begin(query, BATCH)
     # Most queries fail at their first row: then the answer has not begun and can still be an error.
-    first = next(batches, [])
+    first: list[Any] = next(batches, [])
     batches = itertools.chain([first], batches)
     return {"columns": [field.name for field in fields]}, _closing(session, as_stream(fields, batches, limit))
 
