@@ -23,6 +23,10 @@ class Peopled(Protocol):
 def working(platform: Peopled, name: str, size: int = 30_000_000, *, wait_s: float = 120) -> tuple[Person, str]:
     """`name` with a running server and `size` bytes of fresh change; and the mark that must survive."""
     person = platform.person(name)
+    if (person.server() or {}).get("pending"):
+        # An earlier test's server may still be on its way down; say of what kind, should anybody wonder.
+        print(f"{name} waits for a server that is pending: {person.server()}, {person.platform_server()['operation']}")
+        wait_until("nothing is pending", lambda: not (person.server() or {}).get("pending"), timeout_s=wait_s)
     if not (person.server() or {}).get("ready"):
         person.start(profile="base", tenant=TENANTS[name], wait_s=wait_s)
     return person, person.shell(_CHANGE.format(size=size)).strip()
