@@ -123,7 +123,7 @@ class Cipher:
         except OSError as problem:
             raise Unavailable(
                 f"{self._path} cannot be written ({problem.strerror}); where that folder is a mounted Secret, add the"
-                " key there yourself (docs: how-to/data-sources). Nothing was changed"
+                " key there yourself (docs: how-to/read-data). Nothing was changed"
             ) from problem
         self._keys = keys
 
