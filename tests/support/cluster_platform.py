@@ -185,7 +185,9 @@ def this_machines_mirrors() -> mirrors.Found:
 def mirrors_of(found: mirrors.Found) -> tuple[dict[str, Any], list[dict[str, Any]]]:
     """``mirrors`` of platform.json, and the destinations that open a package index which is no public address."""
     env = mirrors.for_notebooks(found, "127.0.0.1,localhost").env
-    index = urlsplit(found.pip_index or "https://pypi.org/simple")
+    if not found.pip_index:  # the public one: a public address, which needs no opening
+        return {"env": env, "ca_bundle": f"/state/config/{_CA}" if found.ca_bundle else None}, []
+    index = urlsplit(found.pip_index)
     port = index.port or (443 if index.scheme == "https" else 80)
     try:
         listed = {ip_address(each[4][0]) for each in socket.getaddrinfo(index.hostname, port, type=socket.SOCK_STREAM)}
