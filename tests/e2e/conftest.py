@@ -21,7 +21,11 @@ _HUB = "c.Gate.activity_interval_s = 1\n"
 @pytest.fixture(scope="session")
 def platform(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Installation]:
     folder = tmp_path_factory.mktemp("platform")
-    (folder / "service.py").write_text(_SERVICE)  # the same loops, only impatient: what takes minutes takes seconds
+    data = tmp_path_factory.mktemp("data")
+    folders = f"c.DataGateway.folders = {{'data': {str(data)!r}}}\n"
+    (folder / "service.py").write_text(
+        _SERVICE + folders
+    )  # the same loops, only impatient: what takes minutes takes seconds
     (folder / "hub.py").write_text(_HUB)
     with installed(folder) as running:
         yield running
