@@ -147,7 +147,7 @@ def test_a_grant_of_members_is_theirs_alone_and_ends_at_once(platform: Platform)
 def test_another_tenant_meets_nothing(platform: Platform) -> None:
     (platform.folder / "team" / "x").write_text("hello")
     platform.add(FILES)
-    told = "you have no source of that name; `hubernate sources list` shows those you have"
+    told = "you have no source of that name; `hubernate sources list TEAM` shows those you have"
     for verb in ("", "/info", "/entries", "/object?path=x", "/schema?path=x", "/sample?path=x"):
         answer = platform.notebook("GET", f"/files{verb}", token=platform.eve_token)
         assert (answer.status_code, answer.json()["detail"]) == (404, told), verb
