@@ -198,7 +198,7 @@ def check_url(text: str, field: str, *, path: bool) -> str:
         raise InvalidInput(field, f"{shown!r}: scheme, host and port only")
     if "%" in url.path:
         raise InvalidInput(field, f"{shown!r}: no percent escapes")
-    split_path(url.path.strip("/"), field)
+    split_path(url.path.removeprefix("/"), field)
     return text
 
 

@@ -17,17 +17,13 @@ async def relayed_reader(row: RelayedServer) -> Reader:
 
 
 async def person_in_tenant(context: ContextOf, door: Entered, tenant: str) -> Reader:
-    """The person in the tenant of this name, with the standing that the route needs.
-
-    Raises:
-        NotFound: the same for a tenant that is not theirs as for one that does not exist.
-        NotAllowed: a member who only reads.
-    """
+    """The person in the tenant of this name, with the standing that the route needs. Raises as `Door.tenant`."""
 
     def use(work: Work) -> Reader:
-        found = door.tenant(work, tenant)
-        governs = standing_in(work, door.person, found.id) >= Standing.TENANT_ADMIN
-        return Reader(found.id, door.person.user, governs)
+        row = door.tenant(work, tenant)
+        standing = standing_in(work, door.person, row.id)
+        governs, platform = standing >= Standing.TENANT_ADMIN, standing is Standing.PLATFORM_ADMIN
+        return Reader(row.id, door.person.user, governs, platform, door.actor(standing))
 
     return await context.read(use)
 

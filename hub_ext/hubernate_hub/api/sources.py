@@ -131,8 +131,9 @@ async def list_reads(context: ContextOf, reader: InTenant, limit: Limit = 100) -
 
 
 @router.post("/data/rotate-key", openapi_extra=needs(Standing.PLATFORM_ADMIN))
-async def rotate_key(context: ContextOf, _door: Entered) -> Rotated:
-    """Put every credential under a new key and forget the former ones."""
-    count = await context.write(use_cases.rotate_key, context.data.cipher)
+async def rotate_key(context: ContextOf, door: Entered) -> Rotated:
+    """Put every credential under a new key and forget the former ones. For platform admins."""
+    actor = door.actor(Standing.PLATFORM_ADMIN)
+    count = await context.write(use_cases.rotate_key, context.data.cipher, actor)
     context.data.cipher.drop_others()
     return Rotated(credentials=count)

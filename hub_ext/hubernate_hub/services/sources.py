@@ -1,6 +1,7 @@
 """Registering, changing and removing sources: what is checked, whoever asks."""
 
 import logging
+from typing import Any
 
 from hubernate_core.errors import Conflict, InvalidInput, NotAllowed, NotFound
 from hubernate_core.names import SourceId, new_id
@@ -12,6 +13,7 @@ from ..data.access import owner_of
 from ..data.cipher import Cipher
 from ..data.reader import Reader
 from ..store import sources, tenants
+from .actor import Actor, Deed, note
 
 _PER_TENANT = 200
 _log = logging.getLogger(__name__)
@@ -41,7 +43,7 @@ def add(work: Work, cipher: Cipher, reader: Reader, spec: SourceSpec, credential
     if len(sources.of_tenant(work.tx, reader.tenant_id)) >= _PER_TENANT:
         raise Conflict(f"a tenant has at most {_PER_TENANT} sources")
     sources.add(work.tx, source, _sealed(cipher, source, credential))
-    _log.info("source added", extra=_ids(source, reader))
+    _done(work, reader, "source.add", source, after=_written(spec))
     return source
 
 
@@ -57,8 +59,9 @@ def change(work: Work, cipher: Cipher, reader: Reader, name: str, spec: SourceSp
     if spec.place != source.place and source.has_credential:
         # Whoever may name the place may not send a secret there that somebody else entered for another.
         sources.set_credential(work.tx, source, None, work.now)
-    _log.info("source changed", extra=_ids(source, reader))
-    return _own(work, reader, spec.name)
+    changed = _own(work, reader, spec.name)
+    _done(work, reader, "source.change", source, before=_written(source.spec), after=_written(spec))
+    return changed
 
 
 def set_credential(work: Work, cipher: Cipher, reader: Reader, name: str, credential: Credential) -> Source:
@@ -66,19 +69,20 @@ def set_credential(work: Work, cipher: Cipher, reader: Reader, name: str, creden
     source = _own(work, reader, name)
     check_credential(source.place, credential)
     sources.set_credential(work.tx, source, _sealed(cipher, source, credential), work.now)
-    _log.info("credential of a source changed", extra=_ids(source, reader))
-    return _own(work, reader, name)
+    changed = _own(work, reader, name)
+    _done(work, reader, "source.credential", source)
+    return changed
 
 
 def remove(work: Work, reader: Reader, name: str) -> Source:
     """Forget a source; its data stays where it is. Raises as `change`."""
     source = _own(work, reader, name)
     sources.remove(work.tx, source.id)
-    _log.info("source removed", extra=_ids(source, reader))
+    _done(work, reader, "source.remove", source, before=_written(source.spec))
     return source
 
 
-def rotate_key(work: Work, cipher: Cipher) -> int:
+def rotate_key(work: Work, cipher: Cipher, actor: Actor) -> int:
     """Put every credential under a new key; how many there were.
 
     Raises:
@@ -88,6 +92,7 @@ def rotate_key(work: Work, cipher: Cipher) -> int:
     rows = sources.every_sealed(work.tx)
     for tenant, source, stored in rows:
         sources.reseal(work.tx, source, cipher.wrap_again(stored, owner_of(tenant, source)))
+    note(work, actor, Deed("data.rotate-key", f"{len(rows)} credentials"))
     return len(rows)
 
 
@@ -110,6 +115,8 @@ def _check(work: Work, reader: Reader, spec: SourceSpec, known: Source | None) -
 
 
 def _check_folder(work: Work, reader: Reader, spec: SourceSpec) -> None:
+    if not reader.platform:
+        raise NotAllowed("a source in a folder of the platform's machine is registered by a platform admin")
     for other in sources.everywhere(work.tx):
         if other.tenant_id != reader.tenant_id and clash(other.place, spec.place):
             raise Conflict("another tenant has a source in that folder; choose a prefix beside it")
@@ -134,5 +141,12 @@ def _sealed(cipher: Cipher, source: Source, credential: Credential | None) -> di
     return cipher.seal(credential.revealed(), owner_of(source.tenant_id, source.id))
 
 
-def _ids(source: Source, reader: Reader) -> dict[str, str]:
-    return {"source": source.id, "tenant": source.tenant_id, "by": reader.user}
+def _written(spec: SourceSpec) -> dict[str, Any]:
+    return spec.model_dump(mode="json")
+
+
+def _done(work: Work, reader: Reader, action: str, source: Source, *, before: Any = None, after: Any = None) -> None:
+    _log.info(action, extra={"source": source.id, "tenant": source.tenant_id, "by": reader.user})
+    if reader.actor is None:
+        raise NotAllowed("a notebook does not change sources")
+    note(work, reader.actor, Deed(action, f"{source.name} {source.id}", source.tenant_id, before=before, after=after))
