@@ -26,6 +26,10 @@ def test_folders_of_the_machine_are_the_platform_admins(platform: Platform) -> N
     source = {"name": "files", "place": {"kind": "files", "folder": "shared"}}
     refused = nina("POST", base, json={"source": source})
     assert refused.status_code == 403 and "platform admin" in refused.json()["detail"]
+    unknown = nina("POST", base, json={"source": source | {"place": {"kind": "files", "folder": "nothing"}}})
+    assert (unknown.status_code, unknown.json()["detail"]) == (403, refused.json()["detail"]), (
+        "which there are is not told"
+    )
     web = {"name": "web", "place": {"kind": "http", "url": "https://data.example.com/"}}
     assert nina("POST", base, json={"source": web, "credential": {"values": {"token": CANARY}}}).status_code == 201
     assert nina("PUT", f"{base}/web", json=source | {"name": "web"}).status_code == 403, "nor by changing another"

@@ -2,32 +2,17 @@
 
 import os
 import signal
-from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
-import pytest
 from sqlalchemy import create_engine, text
 
 from hubernate_core.operation import Step
 from hubernate_hub.context import Work
 from hubernate_hub.services.seeding import seed
-from support import postgres
 from support.platform_service import Running, running
 
 RACERS, ROOM = 100, 20
-
-
-@pytest.fixture(params=["sqlite", "postgresql"])
-def database(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[str]:
-    if request.param == "sqlite":
-        yield f"sqlite:///{tmp_path / 'ledger.sqlite'}"
-        return
-    reason = postgres.missing()
-    if reason:
-        pytest.skip(reason)
-    with postgres.cluster() as url:
-        yield url
 
 
 def tenants(**quota: object) -> dict[str, object]:

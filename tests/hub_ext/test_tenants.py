@@ -1,7 +1,6 @@
 """Tenants at the real API: roles, versions, repeated requests, bounds, deleting, the file beside it, audit."""
 
 import json
-from collections.abc import Iterator
 from itertools import pairwise
 from pathlib import Path
 from typing import Any
@@ -12,7 +11,6 @@ from sqlalchemy import create_engine, exc, text
 from hubernate_hub.context import Work
 from hubernate_hub.services.measuring import measure_tenants
 from hubernate_hub.services.seeding import seed
-from support import postgres
 from support.platform_service import PREFIX, Caller, Running, running
 
 
@@ -268,18 +266,6 @@ def test_the_file_is_a_seed_and_one_more_editor(service: Running, root: Caller) 
     assert root("GET", "/tenants/chemistry").json()["suspended"] is False
     newest = root("GET", "/audit").json()["items"][0]
     assert (newest["actor"], newest["tenant"]) == ("tenants.json", "geology")
-
-
-@pytest.fixture(params=["sqlite", "postgresql"])
-def database(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[str]:
-    if request.param == "sqlite":
-        yield f"sqlite:///{tmp_path / 'audit.sqlite'}"
-        return
-    reason = postgres.missing()
-    if reason:
-        pytest.skip(reason)
-    with postgres.cluster() as url:
-        yield url
 
 
 def test_the_audit_log_is_append_only_and_a_change_behind_it_shows(tmp_path: Path, database: str) -> None:

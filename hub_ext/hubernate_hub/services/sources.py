@@ -97,8 +97,8 @@ def rotate_key(work: Work, cipher: Cipher, actor: Actor) -> int:
 
 
 def _check(work: Work, reader: Reader, spec: SourceSpec, known: Source | None) -> None:
-    if isinstance(spec.place, FilesPlace) and spec.place.folder not in work.context.data.settings.folders:
-        raise InvalidInput("place.folder", f"the platform has no folder {spec.place.folder!r} (c.DataGateway.folders)")
+    if isinstance(spec.place, FilesPlace):
+        _check_folder(work, reader, spec.place)
     if not spec.writable_kind and any(str(level) == "write" for level in _levels(spec)):
         raise InvalidInput("grants", f"a {spec.place.kind} source is read only")
     others = [each for each in sources.of_tenant(work.tx, reader.tenant_id) if known is None or each.id != known.id]
@@ -110,15 +110,16 @@ def _check(work: Work, reader: Reader, spec: SourceSpec, known: Source | None) -
                 f"the source {other.name!r} holds the same data, so that two grants would contradict each other; change"
                 " that one, or choose a prefix beside its own"
             )
-    if isinstance(spec.place, FilesPlace):
-        _check_folder(work, reader, spec)
 
 
-def _check_folder(work: Work, reader: Reader, spec: SourceSpec) -> None:
+def _check_folder(work: Work, reader: Reader, place: FilesPlace) -> None:
+    """Folders of the platform's machine. Its admin is asked for first: nobody else learns which there are."""
     if not reader.platform:
         raise NotAllowed("a source in a folder of the platform's machine is registered by a platform admin")
+    if place.folder not in work.context.data.settings.folders:
+        raise InvalidInput("place.folder", f"the platform has no folder {place.folder!r} (c.DataGateway.folders)")
     for other in sources.everywhere(work.tx):
-        if other.tenant_id != reader.tenant_id and clash(other.place, spec.place):
+        if other.tenant_id != reader.tenant_id and clash(other.place, place):
             raise Conflict("another tenant has a source in that folder; choose a prefix beside it")
 
 
