@@ -1,13 +1,17 @@
 """What the doctor concludes about a cluster, and that every bad finding says what to do."""
 
+from pathlib import Path
 from typing import Any
 
 import pytest
 
+from hubernate_core.errors import HubernateError
+from hubernate_core.kubernetes import Cluster
 from hubernate_core.manifests.restricted import violations
 from hubernate_machine.findings import GIB, Finding, Grade
 from hubernate_machine.kubernetes import judge
-from hubernate_machine.kubernetes.probe import make_probe, why_not
+from hubernate_machine.kubernetes.doctor import left_behind
+from hubernate_machine.kubernetes.probe import Probe, make_probe, why_not
 
 NODE: dict[str, Any] = {
     "metadata": {"name": "node-1"},
@@ -142,3 +146,24 @@ def test_why_a_probe_does_not_run() -> None:
     unplaced = {"type": "PodScheduled", "message": "0/1 nodes are available"}
     assert why_not({"status": {"conditions": [unplaced]}}) == "0/1 nodes are available"
     assert why_not({}) == "not started yet"
+
+
+def test_a_namespace_that_could_not_be_removed_is_told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A kubectl that may make things and not delete them."""
+    program = tmp_path / "kubectl"
+    program.write_text(
+        "#!/bin/sh\n"
+        'case "$*" in\n'
+        '*delete*) echo "Error: namespaces is forbidden" >&2; exit 1;;\n'
+        "*pods*) echo oops >&2; exit 1;;\n"
+        "esac\n"
+    )
+    program.chmod(0o755)
+    monkeypatch.setenv("PATH", f"{tmp_path}:/usr/bin:/bin")
+    probe = Probe("", Cluster(), "registry/gate@sha256:" + "0" * 64)
+    with pytest.raises(HubernateError, match="oops"):
+        probe.look({"node-1": "10.0.0.1"}, None)
+    assert "forbidden" in probe.left
+    (told,) = left_behind(probe)
+    assert told.grade is Grade.WRONG and probe.namespace in told.says
+    assert told.todo == f"`kubectl delete namespace {probe.namespace}`"

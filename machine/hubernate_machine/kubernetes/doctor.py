@@ -114,12 +114,21 @@ def _try_network(
     try:
         reached = probe.look(addresses, pull)
     except HubernateError as problem:
-        return [wrong("network", f"could not be tried: {problem.message}", "run it as an admin of the cluster")]
+        failed = wrong("network", f"could not be tried: {problem.message}", "run it as an admin of the cluster")
+        return [failed, *left_behind(probe)]
     todo = f"see that this node reaches {platform.registry} and trusts its certificate (containerd's certs.d)"
     found = [wrong(f"pull on {node}", why, todo) for node, why in probe.problems.items()]
     for each in reached:
         found += judge.judge_reach(each.node, each.reached, before=each.before)
-    return found
+    return [*found, *left_behind(probe)]
+
+
+def left_behind(probe: Probe) -> list[Finding]:
+    """What this look itself could not tidy up."""
+    if not probe.left:
+        return []
+    todo = f"`kubectl delete namespace {probe.namespace}`"
+    return [wrong("this look", f"left namespace {probe.namespace} behind: {probe.left}", todo)]
 
 
 def _address(node: dict[str, Any]) -> str:

@@ -3,7 +3,6 @@
 They carry the labels of a notebook and stand under the very policies of a tenant, on every node.
 """
 
-import contextlib
 import json
 import secrets
 import time
@@ -55,13 +54,15 @@ class Reached:
 
 
 class Probe:
-    """One namespace of pods. `problems`: node → why its pod does not run, such as an image that it cannot pull."""
+    """One namespace of pods. `problems`: node → why its pod does not run, such as an image that it cannot pull;
+    `left`: why the namespace is still there, empty when it is gone or going."""
 
     def __init__(self, context: str, cluster: Cluster, gate_image: str) -> None:
         self._cluster, self._image = cluster, gate_image
         self.namespace = f"hubernate-doctor-{secrets.token_hex(4)}"
         self._kubectl = Kubectl(self.namespace, context)
         self.problems: dict[str, str] = {}
+        self.left = ""
 
     def look(self, nodes: Mapping[str, str], registry_secret: Mapping[str, Any] | None) -> list[Reached]:
         """Try it from each of `nodes` (name → address). The namespace is gone, or going, afterwards."""
@@ -70,8 +71,14 @@ class Probe:
             running = self._run([*nodes, next(iter(nodes))], registry_secret is not None)
             return self._compare(nodes, running)
         finally:
-            with contextlib.suppress(HubernateError):  # what was found is worth more than a tidy end
-                self._kubectl.run(["delete", "namespace", self.namespace, "--wait=false"])
+            self._remove()
+
+    def _remove(self) -> None:
+        """Kept for the caller when it fails: what was found is worth more than a tidy end."""
+        try:
+            self._kubectl.run(["delete", "namespace", self.namespace, "--ignore-not-found", "--wait=false"])
+        except HubernateError as problem:
+            self.left = problem.message
 
     def _make(self, registry_secret: Mapping[str, Any] | None) -> None:
         # Hub and service answer to the tenant's label; without the instance's nobody takes it for a tenant's.
