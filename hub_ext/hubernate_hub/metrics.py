@@ -44,6 +44,12 @@ class Metrics:
             registry=registry,
         )
         self.reports_refused = Counter("hubernate_reports_refused_total", "Agents' reports refused", registry=registry)
+        self.put_right = Counter(
+            "hubernate_objects_put_right_total",
+            "Objects in tenants' namespaces that were not as they must be",
+            ["kind"],
+            registry=registry,
+        )
         self.loop_failures = Counter(
             "hubernate_loop_failures_total", "Rounds of a loop that failed", ["loop"], registry=registry
         )

@@ -2,6 +2,7 @@
 
 import asyncio
 import logging
+from collections import Counter
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
@@ -34,6 +35,8 @@ class Spaces:
     def __init__(self, api: KubeApi, instance: str, build: Callable[[Tenant], Sequence[Object]]) -> None:
         self._api, self._build, self._instance = api, build, instance
         self._known: dict[TenantId, Space] = {}
+        self.drift = Counter[str]()
+        """Objects that were not as they must be and were put right, by kind, since the service began."""
 
     def space(self, tenant: TenantId) -> Space:
         """What is known of a tenant's namespace."""
@@ -131,6 +134,7 @@ class Spaces:
         except NotFound as problem:
             raise Unavailable(f"{problem.message}; the namespace went away meanwhile") from problem
         if not fresh and resource.kind not in _UNREAD:
+            self.drift[resource.kind] += 1
             what = {"tenant": tenant, "kind": resource.kind, "object": "/".join(name_of(manifest)).strip("/")}
             _log.warning("a tenant's object was not as it must be and was put right", extra=what | {"fields": fields})
 

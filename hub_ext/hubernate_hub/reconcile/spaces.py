@@ -25,7 +25,10 @@ async def provision(context: Context, kube: KubeParts) -> None:
     """
     await context.store.write(tenants.give_namespaces, context.settings.instance)
     active = await context.store.read(tenants.all_tenants, active_only=True)
+    before = kube.spaces.drift.copy()
     await kube.spaces.provision(active.values())
+    for kind, count in (kube.spaces.drift - before).items():
+        context.metrics.put_right.labels(kind).inc(count)
     waiting = [each.name for each in active.values() if not kube.spaces.space(each.id).ready]
     if waiting:
         raise Unavailable(f"the spaces of these tenants are not ready: {', '.join(waiting[:10])}")

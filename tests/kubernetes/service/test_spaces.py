@@ -69,6 +69,14 @@ def test_drift_is_put_right(tmp_path: Path, cluster: Cluster) -> None:
             return closed and "notebook" in there and admin("GET", quota)["spec"]["hard"]["services.nodeports"] == "0"
 
         eventually("drift is repaired", right, timeout_s=60)
+        service = platform.service
+        root = service.person("root", admin=True)
+
+        def told() -> str:
+            return service.ask("GET", "/metrics", root.token).text
+
+        repaired = 'hubernate_objects_put_right_total{kind="ResourceQuota"} 1.0'
+        eventually("the metrics tell it", lambda: repaired in told())
 
 
 def test_a_round_that_finds_nothing_to_repair_writes_nothing(tmp_path: Path, cluster: Cluster) -> None:
