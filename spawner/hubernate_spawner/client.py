@@ -1,12 +1,14 @@
 """The platform service, as the spawner sees it: ``/api/v1/hub/…`` (shapes in `hubernate_core.wire`)."""
 
-from collections.abc import Iterable
+import json
+from collections.abc import Iterable, Mapping
 from datetime import datetime
+from http import HTTPStatus
 from pathlib import Path
 from typing import Any, TypeVar
 from urllib.parse import quote
 
-import httpx
+import aiohttp
 from pydantic import BaseModel, ValidationError
 
 from hubernate_core.errors import (
@@ -27,6 +29,8 @@ from hubernate_core.quota import Shortfall
 from hubernate_core.server import Server, Ticket
 from hubernate_core.wire import Abandoned, Generation, OptionsRequest, Started, StartOptions, StartRequest, StopRequest
 
+from .connections import Connections
+
 _Model = TypeVar("_Model", bound=BaseModel)
 _REFUSALS: dict[int, type[HubernateError]] = {403: NotAllowed, 404: NotFound, 409: Conflict}
 
@@ -34,15 +38,11 @@ _REFUSALS: dict[int, type[HubernateError]] = {403: NotAllowed, 404: NotFound, 40
 class ServiceClient:
     """Calls the platform service; every method raises a `HubernateError` and nothing else when it fails."""
 
-    def __init__(self, url: str, token_file: str, transport: httpx.AsyncBaseTransport | None = None) -> None:
+    def __init__(self, url: str, token_file: str) -> None:
+        self._url = f"{url.rstrip('/')}/api/v1/hub/"
         self._token_file = Path(token_file)
         self._token = ""
-        self._http = httpx.AsyncClient(
-            base_url=f"{url.rstrip('/')}/api/v1/hub/",
-            timeout=httpx.Timeout(15, connect=5),
-            transport=transport,
-            trust_env=False,  # a proxy of this machine's environment would get the token, and knows no way there
-        )
+        self._http = Connections()
 
     async def start(self, request: StartRequest) -> Ticket:
         """Ask to start a server. Never repeats itself: the caller looks at `wait_for` and asks again."""
@@ -86,14 +86,14 @@ class ServiceClient:
         query: dict[str, Any] | None = None,
         wait_s: float = 0,
     ) -> _Model:
-        response = await self._send(method, path, body, query, wait_s)
-        if response.status_code == httpx.codes.UNAUTHORIZED:
+        status, content = await self._send(method, path, body, query, wait_s)
+        if status == HTTPStatus.UNAUTHORIZED:
             self._token = ""  # it may have been renewed since it was read
-            response = await self._send(method, path, body, query, wait_s)
-        if not response.is_success:
-            raise _refusal(response, f"{method} {path}")
+            status, content = await self._send(method, path, body, query, wait_s)
+        if not 200 <= status < 300:
+            raise _refusal(status, content, f"{method} {path}")
         try:
-            return answer.model_validate_json(response.content)
+            return answer.model_validate_json(content)
         except ValidationError as problem:
             raise Broken(
                 f"the platform service answered {method} {path} in a shape this hub does not know"
@@ -101,7 +101,7 @@ class ServiceClient:
 
     async def _send(
         self, method: str, path: str, body: BaseModel | None, query: dict[str, Any] | None, wait_s: float
-    ) -> httpx.Response:
+    ) -> tuple[int, bytes]:
         try:
             self._token = self._token or self._token_file.read_text().strip()
         except OSError as problem:
@@ -111,48 +111,49 @@ class ServiceClient:
         if body is not None:
             content, headers["Content-Type"] = body.model_dump_json().encode(), "application/json"
         try:
-            return await self._http.request(
-                method,
-                path,
-                content=content,
-                params=query,
-                headers=headers,
-                timeout=httpx.Timeout(15 + wait_s, connect=5),
-            )
-        except httpx.HTTPError as problem:
+            async with self._http.request(
+                method, self._url + path, timeout_s=15 + wait_s, data=content, params=query, headers=headers
+            ) as response:
+                return response.status, await response.read()
+        except (aiohttp.ClientError, TimeoutError, OSError) as problem:
             raise Unavailable(f"the platform service did not answer ({type(problem).__name__})") from problem
 
 
-def _refusal(response: httpx.Response, call: str) -> HubernateError:
+def _refusal(status: int, content: bytes, call: str) -> HubernateError:
     """The error that a response stands for; its message is the service's own where it sent one."""
-    status, message = response.status_code, _message(response)
+    data = _data(content)
+    message = _message(data)
     if status in (400, 422):
         return UserError(message or "the platform service refused the request")
-    if status == httpx.codes.CONFLICT and (shortfalls := _shortfalls(response)):
+    if status == HTTPStatus.CONFLICT and (shortfalls := _shortfalls(data)):
         return OverQuota(message, shortfalls)
     if status in _REFUSALS:
         return _REFUSALS[status](message or f"the platform service answered {status}")
-    if status == httpx.codes.UNAUTHORIZED:
+    if status == HTTPStatus.UNAUTHORIZED:
         return Broken("the platform service does not know the spawner's token; run 'hubernate doctor'")
     return Unavailable(message or f"the platform service answered {status} to {call}")
 
 
-def _shortfalls(response: httpx.Response) -> list[dict[str, Any]]:
+def _data(content: bytes) -> dict[str, Any]:
+    try:
+        data = json.loads(content)
+    except ValueError:
+        return {}
+    return data if isinstance(data, dict) else {}
+
+
+def _shortfalls(data: dict[str, Any]) -> list[dict[str, Any]]:
     """What a refusal by a quota says of each resource; empty where it is no such refusal."""
     try:
-        found = [Shortfall.model_validate(each) for each in response.json().get("shortfalls", ())]
-    except (ValueError, AttributeError, TypeError):
+        found = [Shortfall.model_validate(each) for each in data.get("shortfalls", ())]
+    except (ValueError, TypeError):
         return []
     return [each.model_dump() for each in found]
 
 
-def _message(response: httpx.Response) -> str:
+def _message(data: dict[str, Any]) -> str:
     """The human sentence of an error body: ``{"message": …}`` or FastAPI's ``{"detail": …}``."""
-    try:
-        data = response.json()
-    except ValueError:
-        return ""
-    found = data.get("message") or data.get("detail") if isinstance(data, dict) else None
+    found = data.get("message") or data.get("detail")
     return shorten(found, 1000) if isinstance(found, str) else ""
 
 
@@ -160,19 +161,21 @@ class GateProbe:
     """Whether a gate answers for its notebook; called many times a second while a server starts."""
 
     def __init__(self) -> None:
-        self._http = httpx.AsyncClient(timeout=httpx.Timeout(2), trust_env=False)
+        self._http = Connections()
 
     async def __call__(self, url: str) -> bool:
         """True once `url` answers 200; the gate says 503 until the notebook listens."""
-        try:
-            return (await self._http.get(url)).status_code == httpx.codes.OK
-        except httpx.HTTPError:
-            return False
+        status, _ = await self._ask(url)
+        return status == HTTPStatus.OK
 
     async def fingerprint(self, url: str) -> str:
         """Of the file that the gate goes by, once `url` answers 200; empty until then."""
+        status, headers = await self._ask(url)
+        return str(headers.get(FINGERPRINT_HEADER, "")) if status == HTTPStatus.OK else ""
+
+    async def _ask(self, url: str) -> tuple[int, Mapping[str, str]]:
         try:
-            answer = await self._http.get(url)
-        except httpx.HTTPError:
-            return ""
-        return answer.headers.get(FINGERPRINT_HEADER, "") if answer.status_code == httpx.codes.OK else ""
+            async with self._http.request("GET", url, timeout_s=2) as answer:
+                return answer.status, answer.headers
+        except (aiohttp.ClientError, TimeoutError, OSError):
+            return 0, {}

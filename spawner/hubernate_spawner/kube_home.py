@@ -1,5 +1,6 @@
 """The claim of a person's home: made once, enlarged when the tenant's setting grew, never deleted or taken over."""
 
+import contextlib
 import logging
 
 from hubernate_core.errors import Broken, Conflict, NotAllowed, NotFound
@@ -7,6 +8,7 @@ from hubernate_core.manifests.server import ServerSpec, make_home_claim
 from hubernate_core.quantity import format_bytes, parse_bytes, show_bytes
 
 from .kube_api import JsonObject, KubeApi
+from .kube_errors import QuotaRefused
 from .lifecycle import patient
 from .progress import Log
 from .start import PATIENCE_S
@@ -29,19 +31,32 @@ async def ensure_home(api: KubeApi, known: dict[tuple[str, str], int], spec: Ser
 
 
 async def _ensure(api: KubeApi, spec: ServerSpec, told: Log) -> None:
+    """One request where the guess is right: the home of a server's first start is most likely not there yet."""
     namespace, name = spec.placement.namespace, spec.claim
-    try:
-        found = await api.read_claim(namespace, name)
-    except NotFound:
-        told.add("Making your home volume", 11)
+    found = await _make(api, spec, told) if spec.generation == 1 else None
+    if found is None:
         try:
-            await api.create_claim(make_home_claim(spec))
-            return
-        except Conflict:  # another server of the same person was faster
             found = await api.read_claim(namespace, name)
+        except NotFound:
+            found = await _make(api, spec, told) or await api.read_claim(namespace, name)
     _check(found, spec)
     if _size(found) < spec.placement.home_size:
         await _enlarge(api, spec, told)
+
+
+async def _make(api: KubeApi, spec: ServerSpec, told: Log) -> JsonObject | None:
+    """The claim as it was made; None if one of that name is there, of an earlier server or a faster one."""
+    try:
+        made = await api.create_claim(make_home_claim(spec))
+    except Conflict:
+        return None
+    except QuotaRefused:
+        # The cluster looks at the quota before the name: it may be there all the same.
+        with contextlib.suppress(NotFound):
+            return await api.read_claim(spec.placement.namespace, spec.claim)
+        raise
+    told.add("Made your home volume", 11)
+    return made
 
 
 async def _enlarge(api: KubeApi, spec: ServerSpec, told: Log) -> None:

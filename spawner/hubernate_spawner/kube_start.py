@@ -32,6 +32,7 @@ from .kube_watch import EventWatch, Watch
 from .lifecycle import patient
 from .progress import Log
 from .start import PATIENCE_S, missing_image
+from .turns import Turns
 
 _API = "the Kubernetes API"
 _GONE_WITHIN_S = 60.0
@@ -52,6 +53,7 @@ class KubePorts:
     probe: GateProbe
     facts: KubeFacts
     patience_s: float
+    turns: Turns = field(default_factory=Turns)
     homes: dict[tuple[str, str], int] = field(default_factory=dict)
     """(namespace, claim) → bytes, of homes that are known to exist"""
 
@@ -168,13 +170,14 @@ class KubeMaking:
         if bad := [*violations(pod), *excesses(pod)]:
             raise Broken(f"the pod is more than a notebook may be; it was not sent: {'; '.join(bad)}")
         await asyncio.gather(ports.pods.ready(PATIENCE_S), ports.events.ready(PATIENCE_S))
-        try:
-            await ensure_home(ports.api, ports.homes, plan.spec, told)
-            made = await self._create(pod)
-        except QuotaRefused as refused:
-            raise QuotaRefused(refused.excesses, self._used_by()) from refused
-        uid = str(made["metadata"]["uid"])
-        await asyncio.gather(_put_secret(ports, plan, uid, told), self._say_started(uid, ""))
+        async with ports.turns.take(plan.namespace, told):
+            try:
+                await ensure_home(ports.api, ports.homes, plan.spec, told)
+                made = await self._create(pod)
+            except QuotaRefused as refused:
+                raise QuotaRefused(refused.excesses, self._used_by()) from refused
+            uid = str(made["metadata"]["uid"])
+            await asyncio.gather(_put_secret(ports, plan, uid, told), self._say_started(uid, ""))
         wait = Wait(ports.pods, ports.events, ports.api, self._ticket.image, told, ports.patience_s)
         return await self._wait(wait, made)
 

@@ -1,6 +1,5 @@
 """Waiting for a pod to answer: what is told on the way, and when it has been long enough."""
 
-import asyncio
 import time
 
 from hubernate_core.errors import NotFound, Unavailable
@@ -11,7 +10,7 @@ from .kube_look import Look, look
 from .kube_watch import EventWatch, Watch
 from .progress import Log
 
-_EVERY_S = 0.2
+_OFTEN_S, _RARELY_S = 0.1, 1.0
 _UNSEEN_S = 15.0
 _TROUBLE_S = 90.0
 """How long a registry or node may be in trouble before the start says so and ends; kubelets try again meanwhile."""
@@ -24,7 +23,9 @@ class Wait:
         self._pods, self._events, self._api = pods, events, api
         self._image, self._told, self._left_s = image, told, patience_s
         self._patience_s = patience_s
-        self._at = self._seen_at = time.monotonic()
+        self._at = self._seen_at = self._running_at = time.monotonic()
+        self._uid = ""
+        self._seen: JsonObject | None = None
         self._shown = False
         self._trouble_s = 0.0
         self._heard: set[tuple[str, object]] = set()
@@ -36,16 +37,24 @@ class Wait:
         Raises:
             Unavailable: it takes too long, with what it waited for.
         """
+        self._uid = str(made["metadata"]["uid"])
+        self._seen = self._pods.items.get(self._uid)
         pod = await self._pod(made)
         seen = look(pod) if pod is not None else Look("", 0, failed="its pod is gone; somebody deleted it")
-        self._tell(str(made["metadata"]["uid"]), seen)
+        self._tell(self._uid, seen)
         self._count(seen)
         self._last = seen
+        if not seen.url:
+            self._running_at = time.monotonic()
         return seen
 
     async def pause(self) -> None:
-        """Until it is worth looking again."""
-        await asyncio.sleep(_EVERY_S)
+        """Until it is worth looking again: the pod changed, or its gate may answer by now.
+
+        A gate is asked often at first and rarely once it has been asked for long: hundreds may be waited for.
+        """
+        asked_s = time.monotonic() - self._running_at if self._last.url else _RARELY_S * 10
+        await self._pods.change(self._uid, self._seen, min(_RARELY_S, max(_OFTEN_S, asked_s / 10)))
 
     async def _pod(self, made: JsonObject) -> JsonObject | None:
         """The pod from the watch; from the API when the watch has not shown it for long; None once it is gone."""

@@ -41,6 +41,7 @@ class Watch:
         self._loaded = asyncio.Event()
         self._version = ""
         self._task: asyncio.Task[None] | None = None
+        self._waiting: dict[str, set[asyncio.Event]] = {}
         self.items: dict[str, JsonObject] = {}
         self.lists = 0
         """Times everything was listed, for tests and benchmarks."""
@@ -57,6 +58,23 @@ class Watch:
             await asyncio.wait_for(self._loaded.wait(), timeout_s)
         except TimeoutError as problem:
             raise Unavailable(f"the Kubernetes API has not listed {self._kind}s yet") from problem
+
+    async def change(self, uid: str, seen: JsonObject | None, timeout_s: float) -> None:
+        """Return once the object `uid` is another than `seen` (None: not there), at the latest after `timeout_s`."""
+        if self.items.get(uid) is not seen:
+            return
+        happened = asyncio.Event()
+        waiting = self._waiting.setdefault(uid, set())
+        waiting.add(happened)
+        try:
+            async with asyncio.timeout(timeout_s):
+                await happened.wait()
+        except TimeoutError:
+            pass
+        finally:
+            waiting.discard(happened)
+            if not waiting:
+                self._waiting.pop(uid, None)
 
     async def close(self) -> None:
         """End the watch."""
@@ -131,6 +149,8 @@ class Watch:
             self.items.pop(uid, None)
         else:
             self.items[uid] = thing
+        for happened in self._waiting.get(uid, ()):
+            happened.set()
         self._changed(kind, thing)
 
     def _replaced(self) -> None:

@@ -92,6 +92,7 @@ class TenantKubeSpawner(KubernetesSettings, TenantSpawner, KubeSpawner):  # type
             probe=self.probe,
             facts=self.facts(self.config.get("Gate", {})),
             patience_s=self.patience_s,
+            turns=self.turns,
         )
 
     def _is_set(self, option: str) -> bool:

@@ -22,6 +22,7 @@ from .client import GateProbe, ServiceClient
 from .form import make_form, make_refusal
 from .progress import Log
 from .start import Backend, Start
+from .turns import Turns
 
 _READ_S = 5.0
 """How long a stop that failed stays on its page, which looks every second."""
@@ -95,6 +96,12 @@ class TenantSpawner(Spawner):  # type: ignore[misc]
         probe: GateProbe = self.shared(("probe",), GateProbe)
         return probe
 
+    @property
+    def turns(self) -> Turns:
+        """The teams' turns at service and engine."""
+        turns: Turns = self.shared(("turns",), Turns)
+        return turns
+
     async def start(self) -> str:
         """Start or adopt the server; the gate's URL.
 
@@ -106,7 +113,7 @@ class TenantSpawner(Spawner):  # type: ignore[misc]
             choice = options.read_choice(self.user_options)
             groups = tuple(sorted(group.name for group in self.user.groups))
             request = StartRequest(user=self.user.name, server_name=self.name, groups=groups, choice=choice)
-            attempt: Start[Any] = Start(self.service, self.make_backend(), request, self.told)
+            attempt: Start[Any] = Start(self.service, self.make_backend(), request, self.told, self.turns)
             self._starting = asyncio.create_task(attempt.run())
             self.running = await asyncio.shield(self._starting)
             self.orm_spawner.user_options = options.to_repeat(choice)

@@ -16,6 +16,7 @@ from hubernate_core.wire import Abandoned, StartRequest, StopRequest
 from .client import ServiceClient
 from .lifecycle import Running, follow, patient
 from .progress import Log
+from .turns import Turns
 
 _ROUNDS = 5
 """Times a start asks again after waiting for an operation; more means that something else keeps stopping the server."""
@@ -59,8 +60,16 @@ class Backend(Protocol[R_co]):
 class Start(Generic[R]):
     """One attempt to start a server."""
 
-    def __init__(self, service: ServiceClient, backend: Backend[R], request: StartRequest, told: Log) -> None:
+    def __init__(
+        self,
+        service: ServiceClient,
+        backend: Backend[R],
+        request: StartRequest,
+        told: Log,
+        turns: Turns | None = None,
+    ) -> None:
         self._service, self._backend, self._request, self._told = service, backend, request, told
+        self._turns = turns or Turns()
         self._perhaps_ready = False
 
     async def run(self) -> R:
@@ -71,7 +80,7 @@ class Start(Generic[R]):
         """
         service = self._service
         for _ in range(_ROUNDS):
-            ticket = await patient(lambda: service.start(self._request), self._told, PATIENCE_S)
+            ticket = await self._ask()
             if ticket.wait_for is not None:
                 await follow(service, ticket.wait_for, self._told, "Waiting for the previous session: ")
             elif ticket.adopt is None:
@@ -85,6 +94,13 @@ class Start(Generic[R]):
                 operation = await service.stop(ticket.server_id, body)
                 await follow(service, operation.id, self._told, "Saving the interrupted session: ")
         raise Conflict("the server keeps being stopped by someone else; nothing was lost, try again in a minute")
+
+    async def _ask(self) -> Ticket:
+        """A ticket, in this team's turn. Which team it is the service decides; those who may be in several share one
+        line."""
+        team = self._request.choice.tenant or ",".join(self._request.groups)
+        async with self._turns.take(team, self._told):
+            return await patient(lambda: self._service.start(self._request), self._told, PATIENCE_S)
 
     async def _fresh(self, ticket: Ticket) -> R:
         making: Making[R] | None = None

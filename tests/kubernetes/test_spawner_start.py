@@ -2,6 +2,7 @@
 
 import asyncio
 import base64
+import contextlib
 import json
 from collections.abc import AsyncIterator, Callable, Iterator
 from dataclasses import replace
@@ -31,6 +32,7 @@ from hubernate_spawner.kube_start import KubeBackend, KubePorts, PodRunning, fin
 from hubernate_spawner.kube_watch import EventWatch, Watch
 from hubernate_spawner.progress import Log
 from hubernate_spawner.start import ImageMissing, Start
+from hubernate_spawner.turns import AT_ONCE
 from support.fake_kube.faults import Fault
 from support.fake_kube.runtime import Behaviour
 from support.kube_tenant import GATE_IMAGE, IMAGE, Tenancy, a_tenancy
@@ -118,9 +120,7 @@ async def test_a_first_start_and_a_later_one(tenancy: Tenancy, ports: KubePorts)
     assert [event.percent for event in told.events] == sorted(event.percent for event in told.events)
     messages = [event.message for event in told.events]
     assert messages[-1] == "Ready"
-    assert sorted(tenancy.requests()) == sorted(
-        ["get persistentvolumeclaims", "create persistentvolumeclaims", "create pods", "create secrets"]
-    )
+    assert sorted(tenancy.requests()) == sorted(["create persistentvolumeclaims", "create pods", "create secrets"])
     await lifecycle.stop(ports.service, running, Log())
     assert service.pods() == []
     kube.calls.clear()
@@ -138,6 +138,43 @@ async def test_a_hub_that_just_started_asks_for_the_home_once(
     async with connected(tenancy, tmp_path) as fresh:
         await begin(fresh)
     assert sorted(tenancy.requests()) == ["create pods", "create secrets", "get persistentvolumeclaims"]
+
+
+async def test_a_first_start_uses_the_home_that_is_there_also_where_there_is_room_for_no_other(
+    tenancy: Tenancy, tmp_path: Path
+) -> None:
+    async with connected(tenancy, tmp_path) as ports:
+        await lifecycle.stop(ports.service, await begin(ports), Log())
+    service = tenancy.service
+    (home,) = tenancy.kube.list("persistentvolumeclaims", service.namespace)
+    full = {"metadata": {"name": "full"}, "spec": {"hard": {"persistentvolumeclaims": "1"}}}
+    tenancy.kube.create({"apiVersion": "v1", "kind": "ResourceQuota", **full}, service.namespace)
+    service.server_id, service.generation = names.new_id(), 0  # another server of the same person
+    async with connected(tenancy, tmp_path) as ports:
+        await begin(ports)
+        assert [each["metadata"]["uid"] for each in tenancy.kube.list("persistentvolumeclaims", service.namespace)] == [
+            home["metadata"]["uid"]
+        ]
+        service.owner_id, service.server_id, service.generation = names.new_id(), names.new_id(), 0
+        with pytest.raises(QuotaRefused, match="homes: 1 of 1 in use"):
+            await begin(ports)
+
+
+async def test_a_team_that_starts_many_at_once_keeps_nobody_else_waiting(tenancy: Tenancy, ports: KubePorts) -> None:
+    other = tenancy.service.join("linus")
+    other.place(other_tenant := names.TenantId(names.new_id()))
+    tenancy.add_tenant(other_tenant)
+    told = Log()
+    async with contextlib.AsyncExitStack() as stack:
+        for _ in range(AT_ONCE):
+            await stack.enter_async_context(ports.turns.take(tenancy.service.namespace, Log()))
+        waiting = asyncio.create_task(begin(ports, told))
+        await until(lambda: "yours is in line" in told.last)
+        request = StartRequest(user="linus", server_name="", groups=("physics",), choice=StartChoice())
+        backend = KubeBackend(ports, hub_env("linus", "/user/linus/"), Log())
+        await asyncio.wait_for(Start(ports.service, backend, request, Log()).run(), 30)
+        assert tenancy.service.pods() == []
+    assert (await waiting).generation == 1
 
 
 async def test_only_the_secret_holds_the_hub_token_and_it_goes_with_the_pod(tenancy: Tenancy, ports: KubePorts) -> None:

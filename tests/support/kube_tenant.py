@@ -204,7 +204,7 @@ class Tenancy:
 
 
 @contextlib.contextmanager
-def a_tenancy(quota: Quota | None = None) -> Iterator[Tenancy]:
+def a_tenancy(quota: Quota | None = None, gates_of: type[Gates] = Gates) -> Iterator[Tenancy]:
     """A fake cluster with one tenant and the hub's rights in it."""
     instance = f"t{random.randrange(16**6):06x}"
     with FakeKube(nodes=("node-1", "node-2")) as kube, KubeService(instance, kube) as service:
@@ -230,7 +230,7 @@ def a_tenancy(quota: Quota | None = None) -> Iterator[Tenancy]:
                 "subjects": [HUB],
             }
         )
-        gates = Gates(kube)
+        gates = gates_of(kube)
         token = kube.tokens.service_account(CLUSTER.namespace, "hub")
         tenancy = Tenancy(kube, gates, service, token)
         tenancy.add_tenant(service.tenant_id, quota)

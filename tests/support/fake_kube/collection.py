@@ -38,7 +38,7 @@ def after_change(writer: "Writer", resource: Resource, found: Object) -> None:
     if owners and "deletionTimestamp" not in metadata and not any(_lives(writer, metadata, each) for each in owners):
         _delete(writer, resource, found)  # born an orphan: the collector takes it at once
     if resource.namespaced:
-        _count_quota(writer, metadata["namespace"])
+        _count_quota(writer, resource, metadata["namespace"])
 
 
 def after_removal(writer: "Writer", resource: Resource, last: Object) -> None:
@@ -51,7 +51,7 @@ def after_removal(writer: "Writer", resource: Resource, last: Object) -> None:
     if resource == PODS:
         _release_claims(writer, metadata["namespace"])
     if resource.namespaced:
-        _count_quota(writer, metadata["namespace"])
+        _count_quota(writer, resource, metadata["namespace"])
         space = writer.store.find(NAMESPACES, "", metadata["namespace"])
         if space and "deletionTimestamp" in space["metadata"]:
             _end_namespace(writer, metadata["namespace"])
@@ -129,9 +129,11 @@ def _end_namespace(writer: "Writer", name: str) -> None:
         writer._store(NAMESPACES, {**space, "spec": {}})
 
 
-def _count_quota(writer: "Writer", namespace: str) -> None:
+def _count_quota(writer: "Writer", changed: Resource, namespace: str) -> None:
     for each in writer.store.all(QUOTAS, namespace):
         hard = each["spec"].get("hard", {})
+        if changed != QUOTAS and not quota.concerns(changed, hard):
+            continue
         used = quota.used(writer.store, namespace, hard)
         if each.get("status") != {"hard": hard, "used": used}:
             writer.store.put(

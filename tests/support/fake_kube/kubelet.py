@@ -140,7 +140,7 @@ class Kubelet:
         metadata = pod["metadata"]
         node, why = "", self._lacks(pod)
         if not why:
-            node, why = scheduler.choose(pod, self.store.all(NODES), self.store.all(PODS))
+            node, why = scheduler.choose(pod, self.store.all(NODES), self.store.all(PODS), self._asked)
         if node:
             subresources.bind(self.writer, metadata["namespace"], metadata["name"], {"target": {"name": node}})
             self.event(
@@ -156,6 +156,9 @@ class Kubelet:
                 pod["status"].get("conditions"), "PodScheduled", False, "Unschedulable", why
             )
             self.writer.status(PODS, metadata["namespace"], metadata["name"], {"conditions": conditions})
+
+    def _asked(self, pod: Object) -> dict[str, int]:
+        return self.store.worked_out(pod, "requests", scheduler.requests)
 
     def _lacks(self, pod: Object) -> str:
         for volume in pod["spec"].get("volumes") or ():

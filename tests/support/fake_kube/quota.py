@@ -2,6 +2,7 @@
 
 from collections.abc import Iterable
 from fractions import Fraction
+from functools import partial
 from typing import Any
 
 from . import status
@@ -9,19 +10,30 @@ from .quantity import amount, written
 from .resources import CLAIMS, PODS, QUOTAS, Object, Resource
 from .store import Store
 
+UNIT = 10**9
+"""The smallest part that a quantity has."""
 _COMPUTE = ("cpu", "memory", "ephemeral-storage")
 
 
 def used(store: Store, namespace: str, hard: Iterable[str]) -> dict[str, str]:
     """What the namespace uses of each of those resources."""
-    total = {name: Fraction(0) for name in hard}
+    total = dict.fromkeys(hard, 0)
     for resource in store.resources:
-        if resource.namespaced and any(_concerns(name, resource) for name in total):
+        if concerns(resource, total):
             for each in store.all(resource, namespace):
-                for name, value in usage(resource, each).items():
+                for name, value in store.worked_out(each, "usage", partial(_billionths, resource)).items():
                     if name in total:
                         total[name] += value
-    return {name: written(value, name) for name, value in total.items()}
+    return {name: written(Fraction(value, UNIT), name) for name, value in total.items()}
+
+
+def _billionths(resource: Resource, found: Object) -> dict[str, int]:
+    return {name: int(value * UNIT) for name, value in usage(resource, found).items()}
+
+
+def concerns(resource: Resource, hard: Iterable[str]) -> bool:
+    """Whether objects of that kind count towards any of those resources."""
+    return resource.namespaced and any(_concerns(name, resource) for name in hard)
 
 
 def _concerns(name: str, resource: Resource) -> bool:
@@ -100,6 +112,8 @@ def check(store: Store, resource: Resource, found: Object, old: Object | None = 
     delta = {key: value - before.get(key, Fraction(0)) for key, value in usage(resource, found).items()}
     for each in store.all(QUOTAS, namespace):
         hard = each["spec"].get("hard", {})
+        if not concerns(resource, hard):
+            continue
         quota_name = each["metadata"]["name"]
         if resource == PODS and old is None:
             _check_specified(resource, name, found["spec"], quota_name, hard)

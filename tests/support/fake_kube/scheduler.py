@@ -1,21 +1,22 @@
 """Pod and nodes → the node it goes to, or why there is none (k8s.io/kubernetes/pkg/scheduler, in miniature). Pure."""
 
 from collections import Counter
-from collections.abc import Sequence
-from fractions import Fraction
+from collections.abc import Callable, Sequence
 
 from .quantity import amount
-from .quota import usage
+from .quota import UNIT, usage
 from .resources import PODS, Object
 
+Requests = Callable[[Object], dict[str, int]]
 
-def choose(pod: Object, nodes: Sequence[Object], pods: Sequence[Object]) -> tuple[str, str]:
-    """(node, "") or ("", message of the FailedScheduling event)."""
+
+def choose(pod: Object, nodes: Sequence[Object], pods: Sequence[Object], asked: Requests) -> tuple[str, str]:
+    """(node, "") or ("", message of the FailedScheduling event). `asked`: `requests`, or the same from memory."""
     reasons: Counter[str] = Counter()
     fitting: list[tuple[int, int, str]] = []
     for node in nodes:
         here = [each for each in pods if each["spec"].get("nodeName") == node["metadata"]["name"] and not _over(each)]
-        if why := _why_not(pod, node, here):
+        if why := _why_not(pod, node, here, asked):
             reasons.update(why)
         else:
             fitting.append((-_liked(pod, node), len(here), node["metadata"]["name"]))
@@ -36,7 +37,7 @@ def _over(pod: Object) -> bool:
     return pod.get("status", {}).get("phase") in ("Succeeded", "Failed")
 
 
-def _why_not(pod: Object, node: Object, here: Sequence[Object]) -> list[str]:
+def _why_not(pod: Object, node: Object, here: Sequence[Object], asked: Requests) -> list[str]:
     spec, labels = pod["spec"], node["metadata"].get("labels") or {}
     if node["spec"].get("unschedulable"):
         return ["node(s) were unschedulable"]
@@ -50,19 +51,22 @@ def _why_not(pod: Object, node: Object, here: Sequence[Object]) -> list[str]:
     wrong = any(labels.get(key) != value for key, value in selector.items())
     if wrong or (required is not None and not any(_term(each, node) for each in required)):
         return ["node(s) didn't match Pod's node affinity/selector"]
-    free = {name: amount(value) for name, value in (node["status"].get("allocatable") or {}).items()}
+    free = {name: int(amount(value) * UNIT) for name, value in (node["status"].get("allocatable") or {}).items()}
     for each in here:
-        for name, value in _requests(each).items():
-            free[name] = free.get(name, Fraction(0)) - value
-    lacking = [f"Insufficient {name}" for name, value in _requests(pod).items() if value > free.get(name, Fraction(0))]
+        for name, value in asked(each).items():
+            free[name] = free.get(name, 0) - value
+    lacking = [f"Insufficient {name}" for name, value in asked(pod).items() if value > free.get(name, 0)]
     return lacking or (
         ["Too many pods"] if len(here) >= amount((node["status"].get("allocatable") or {}).get("pods", 110)) else []
     )
 
 
-def _requests(pod: Object) -> dict[str, Fraction]:
+def requests(pod: Object) -> dict[str, int]:
+    """What the pod's containers ask for, in billionths."""
     return {
-        key.removeprefix("requests."): value for key, value in usage(PODS, pod).items() if key.startswith("requests.")
+        key.removeprefix("requests."): int(value * UNIT)
+        for key, value in usage(PODS, pod).items()
+        if key.startswith("requests.")
     }
 
 

@@ -9,10 +9,12 @@ from collections import defaultdict, deque
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from functools import cached_property
+from typing import Any, TypeVar
 
 from . import status
 from .resources import BY_KIND, BY_PLURAL, RESOURCES, Object, Resource
 
+_T = TypeVar("_T")
 HISTORY = 20_000
 """Changes kept for each resource; older ones are compacted away, as etcd does after some minutes."""
 
@@ -49,6 +51,7 @@ class Store:
         self._history: dict[Resource, deque[Change]] = defaultdict(deque)
         self._compacted: dict[Resource, int] = defaultdict(int)
         self._listeners: list[Callable[[Change], None]] = []
+        self._worked_out: dict[str, tuple[str, dict[str, Any]]] = {}
 
     @property
     def resources(self) -> Iterable[Resource]:
@@ -99,6 +102,7 @@ class Store:
             self.version += 1
             last = {**found, "metadata": {**found["metadata"], "resourceVersion": str(self.version)}}
             del self._objects[resource][namespace][name]
+            self._worked_out.pop(found["metadata"]["uid"], None)
             self._record(Change(self.version, "DELETED", resource, last, before))
         return last
 
@@ -135,6 +139,18 @@ class Store:
         with self.lock:
             self._listeners.append(listener)
         return lambda: self._listeners.remove(listener)
+
+    def worked_out(self, found: Object, name: str, work: Callable[[Object], _T]) -> _T:
+        """`work(found)`, done once for each version of the object: with hundreds of pods it is asked for often."""
+        uid, version = found["metadata"]["uid"], found["metadata"]["resourceVersion"]
+        with self.lock:
+            kept = self._worked_out.get(uid)
+            if kept is None or kept[0] != version:
+                kept = self._worked_out[uid] = version, {}
+            if name not in kept[1]:
+                kept[1][name] = work(found)
+            answer: _T = kept[1][name]
+            return answer
 
     def everything(self) -> Iterator[tuple[Resource, Object]]:
         """All objects; a snapshot."""
