@@ -35,8 +35,12 @@ def stock_hub(kube: FakeKube, folder: Path) -> Stock:
 
 
 @contextmanager
-def platform(tenants: int) -> Iterator[tuple[Platform, FakeKube, Ours, Stock]]:
-    """The real platform service with `tenants` teams (``team-0``…), its cluster, our hub and a stock one."""
+def platform(tenants: int, **settings: Any) -> Iterator[tuple[Platform, FakeKube, Ours, Stock]]:
+    """The real platform service with `tenants` teams (``team-0``…), its cluster, our hub and a stock one.
+
+    Args:
+        settings: values of `HubernateService`.
+    """
     logging.disable(logging.ERROR)
     teams: list[dict[str, Any]] = [
         {"name": f"team-{number}", "title": "A team", "profiles": ["base"]} for number in range(tenants)
@@ -46,7 +50,7 @@ def platform(tenants: int) -> Iterator[tuple[Platform, FakeKube, Ours, Stock]]:
         gates = AnyGates(kube)
         kube.create(STORAGE_CLASS)
         try:
-            with on_cluster(folder / "state", cluster, state={"tenants": teams}) as running:
+            with on_cluster(folder / "state", cluster, state={"tenants": teams}, **settings) as running:
                 eventually("every team has its namespace", lambda: spaces(kube, running) == tenants, timeout_s=300)
                 token_file = folder / "spawner-token"
                 token_file.write_text(SPAWNER_TOKEN)

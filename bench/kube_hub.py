@@ -67,7 +67,7 @@ class Stock:
             "pvc_name_template": "home-{user_server}",
             "volumes": [{"name": "home", "persistentVolumeClaim": {"claimName": "{pvc_name}"}}],
             "volume_mounts": [{"name": "home", "mountPath": "/home/jovyan"}],
-            "cpu_limit": 0.5,
+            "cpu_limit": 0.1,
             "mem_limit": "64M",
             "start_timeout": 600,
         }

@@ -10,10 +10,14 @@ from aiohttp import web
 
 from hubernate_core import names
 from hubernate_core.kubernetes import Placement
+from hubernate_core.profile import read_profile
 from hubernate_core.server import Server, ServerState, Ticket
 from support.fake_kube.server import FakeKube
 from support.kube_tenant import IMAGE
 from support.tickets import ticket
+
+_SMALL = read_profile({"name": "base", "title": "Base", "image": IMAGE, "resources": {"cpu": "50m", "memory": "64Mi"}})
+"""So small that the two nodes hold more than 500 of them."""
 
 
 class Teams:
@@ -51,6 +55,7 @@ class Teams:
             owner_id=names.new_id(),
             tenant_id=tenant,
             image=IMAGE,
+            profile=_SMALL,
             service_url=self.url,
             placement=Placement(namespace=names.tenant_namespace(self._instance, tenant), home_size=1024**3),
         )

@@ -221,7 +221,7 @@ class Agent:
                 _log.warning("cannot look after images", extra={"problem": str(problem)})
 
     def _drop_finished(self, orders: Orders) -> None:
-        """The first answer names every open operation of this node: whatever else the journal holds is over."""
+        """The first answer names every operation of this node that was begun: what else the journal holds is over."""
         still = {order.operation_id for order in orders.orders}
         for operation in self._tools.journal.operations():
             if operation not in still:

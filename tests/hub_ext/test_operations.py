@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 
 from hubernate_core.operation import Step
+from hubernate_hub.services import polling
 from hubernate_hub.store import checkpoints as rows
 from support.platform_service import Running, Started, digest, running, saved
 
@@ -340,3 +341,24 @@ def test_checkpoints_are_made_ready_where_they_were_stopped(service: Running) ->
     assert agent.poll(local_checkpoints=[reference]).prefetch == ()
     service.clock.move(days=8)
     assert agent.poll().prefetch == (), "nobody waits for it any more"
+
+
+def test_an_agent_has_a_bounded_number_of_orders_and_teams_take_turns(service: Running) -> None:
+    many = [service.start(f"ada{number}") for number in range(polling.IN_HAND + 4)]
+    for server in many:
+        stop(service, server)
+    late = service.start("bob", groups=("biology",))
+    stop(service, late)
+    agent = service.agent()
+    orders = agent.poll().orders
+    assert len(orders) == polling.IN_HAND
+    assert orders[1].server_id == late.id, "it waits for one of the other team, not for all of them"
+    in_hand = [each.operation_id for each in orders]
+    assert agent.poll(busy_with=in_hand).orders == ()
+    agent.finish(orders[0])
+    (another,) = agent.poll(busy_with=in_hand[1:]).orders
+    assert another.server_id in {each.id for each in many}
+    agent.say(another, Step.FROZEN)
+    assert another.operation_id in {each.operation_id for each in agent.poll().orders}, (
+        "a restarted agent gets it again"
+    )

@@ -1,9 +1,11 @@
 """What an agent is given to do: orders, images to make ready, images to forget."""
 
+from collections import Counter
 from collections.abc import Iterable
 from datetime import timedelta
 
 from hubernate_core.names import GENERATION_LABEL, INSTANCE_LABEL, LABEL_PREFIX, SERVER_LABEL, TENANT_LABEL, repository
+from hubernate_core.turns import in_turn
 from hubernate_core.wire import Order, Orders, Poll
 
 from ..context import Work
@@ -21,14 +23,27 @@ def hear(work: Work, poll: Poll, busy: Iterable[tuple[str, int]]) -> None:
     note_cpu(work.tx, busy, work.now)
 
 
+IN_HAND = 16
+"""Orders that an agent has at a time. It works on few; more would wait with it, where nobody can change their order."""
+
+
 def orders_for(work: Work, poll: Poll) -> Orders:
-    """All that the agent should do and is not at already. Given again with every poll until it is (I4)."""
+    """What the agent should do next and is not at already, teams in turn. Given again with every poll until it is (I4).
+
+    Never more than the agent can have in hand, unless it is urgent: with a thousand stops open a poll still costs
+    little. An agent that was restarted learns at once of all that it had begun.
+    """
+    busy, waiting = frozenset(poll.busy_with), operations.waiting(work.tx, poll.node)
+    held = Counter(each.team for each in waiting if each.what in busy)
+    waiting = [each for each in waiting if each.what not in busy]
+    room = max(IN_HAND - held.total(), sum(each.urgent for each in waiting))
+    chosen = in_turn(waiting, held)[:room]
+    rows = operations.with_ids(work.tx, chosen)
     orders: list[Order] = []
-    for row in operations.all_open(work.tx, poll.node):
-        if row.operation.id not in poll.busy_with:
-            server = servers.get(work.tx, row.operation.server_id)
-            if server is not None:
-                orders.append(_order(work, server, row))
+    for row in (rows[each] for each in chosen):
+        server = servers.get(work.tx, row.operation.server_id)
+        if server is not None:
+            orders.append(_order(work, server, row))
     since = work.now - timedelta(days=work.context.settings.prefetch_days)
     wanted = checkpoints.wanted_soon(work.tx, poll.node, since, work.context.settings.prefetch_count)
     here = frozenset(poll.local_checkpoints)

@@ -32,7 +32,7 @@ class Store:
         self._engine = _make_engine(url)
         self._writer = self._engine.execution_options(hubernate_write=True)
         self._threads = threads
-        self._limiter: anyio.CapacityLimiter | None = None
+        self._limiters: dict[Engine, anyio.CapacityLimiter] = {}
 
     def migrate(self) -> None:
         """Bring the schema to this version's; nothing happens when it is there."""
@@ -63,9 +63,12 @@ class Store:
         return _run(self._writer, lambda tx: query(tx, *args, **kwargs))
 
     async def _on_thread(self, engine: Engine, query: Callable[[Tx], _T]) -> _T:
-        if self._limiter is None:
-            self._limiter = anyio.CapacityLimiter(self._threads)
-        return await anyio.to_thread.run_sync(_run, engine, query, limiter=self._limiter)
+        if engine not in self._limiters:
+            # SQLite has one writer. Waiting for it in SQLite is a lottery that somebody loses for seconds; in line it
+            # is a matter of milliseconds.
+            alone = engine is self._writer and engine.dialect.name == "sqlite"
+            self._limiters[engine] = anyio.CapacityLimiter(1 if alone else self._threads)
+        return await anyio.to_thread.run_sync(_run, engine, query, limiter=self._limiters[engine])
 
     def close(self) -> None:
         """Give the connections back."""

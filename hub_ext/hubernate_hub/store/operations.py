@@ -8,11 +8,12 @@ from typing import Any
 from sqlalchemy import Row, func, insert, select, update
 
 from hubernate_core.names import OperationId, ServerId
-from hubernate_core.operation import Operation, Step
+from hubernate_core.operation import Operation, Step, Trigger
+from hubernate_core.turns import Waiting
 from hubernate_core.wire import Directive
 
 from .database import Tx
-from .schema import operations
+from .schema import operations, owners, servers
 
 
 @dataclass(frozen=True)
@@ -97,6 +98,21 @@ def all_open(tx: Tx, node: str | None = None) -> list[OperationRow]:
     if node is not None:
         query = query.where(operations.c.node == node)
     return [_row(row) for row in tx.execute(query)]
+
+
+def waiting(tx: Tx, node: str) -> list[Waiting[OperationId]]:
+    """Open operations of a node by their team, oldest first. Urgent: begun by an agent, or its pod is being deleted."""
+    query = (
+        select(operations.c.id, owners.c.tenant_id, operations.c.trigger, operations.c.step)
+        .join(servers, servers.c.id == operations.c.server_id)
+        .join(owners, owners.c.id == servers.c.owner_id)
+        .where(operations.c.finished_at.is_(None), operations.c.node == node)
+        .order_by(operations.c.requested_at)
+    )
+    return [
+        Waiting(OperationId(id_), tenant, urgent=trigger == Trigger.EVICTED or step != Step.REQUESTED)
+        for id_, tenant, trigger, step in tx.execute(query)
+    ]
 
 
 def add(tx: Tx, row: OperationRow) -> None:
