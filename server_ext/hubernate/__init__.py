@@ -5,16 +5,17 @@ pd.read_parquet("hub://lake/sales/2026/x.parquet")    any file, with whatever re
 hubernate.open("hub://lake/notes.txt", "rt")          a file
 hubernate.table("crm/customers").to_pandas()          a table
 hubernate.sql("select …", source="crm").to_arrow()    a query
+hubernate.demo()                                      a notebook that shows all of it
 """
 
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from .browse import open, sources
+    from .browse import demo, open, sources
     from .tables import sql, table
 
-__all__ = ["open", "sources", "sql", "table"]
-_HOMES = {"open": "browse", "sources": "browse", "sql": "tables", "table": "tables"}
+__all__ = ["demo", "open", "sources", "sql", "table"]
+_HOMES = {"demo": "browse", "open": "browse", "sources": "browse", "sql": "tables", "table": "tables"}
 
 
 def __getattr__(name: str) -> Any:

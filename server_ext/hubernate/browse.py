@@ -1,7 +1,11 @@
 """Looking around: the team's sources, and files as files."""
 
 from dataclasses import dataclass
+from importlib.resources import files
+from pathlib import Path
 from typing import Any
+
+from hubernate_core.errors import NotFound
 
 from .fs import HubFileSystem
 from .link import link
@@ -29,3 +33,18 @@ def sources() -> list[Source]:
 def open(path: str, mode: str = "rb", **options: Any) -> Any:
     """A file of a source, ``hub://SOURCE/path``. Modes are those of Python's own `open`, without appending."""
     return HubFileSystem().open(path, mode, **options)
+
+
+def demo(name: str = "team-data") -> Path:
+    """Copy a demo notebook into the present folder and say where it is; an own one of that name stays.
+
+    Raises:
+        NotFound: there is no such demo.
+    """
+    found = {Path(each.name).stem: each for each in files("hubernate.demos").iterdir() if each.name.endswith(".ipynb")}
+    if name not in found:
+        raise NotFound(f"there is no demo {name!r}; there are: {', '.join(sorted(found))}")
+    target = Path(f"{name}.ipynb")
+    if not target.exists():
+        target.write_bytes(found[name].read_bytes())
+    return target.resolve()
