@@ -157,7 +157,7 @@ def _agent(client: docker.DockerClient, platform: Platform, layout: Layout) -> F
 
 
 def _modes(layout: Layout) -> dict[str, int]:
-    paths = [layout.accounts, *(layout.secret(name) for name in (*SECRETS, "signing-key"))]
+    paths = [layout.accounts, *(layout.secret(name) for name in (*SECRETS, "signing-key", "data-keys"))]
     return {str(path): path.stat().st_mode & 0o777 for path in paths if path.exists()}
 
 
