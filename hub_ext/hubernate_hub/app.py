@@ -42,6 +42,7 @@ from .store import checkpoints, tenants
 from .store.database import Store
 from .store.lease import Lease
 from .ui import pages, teams
+from .ui import sources as source_pages
 
 _log = logging.getLogger(__name__)
 
@@ -124,8 +125,9 @@ def build_app(context: Context, *, loops: bool = True) -> FastAPI:
 
 
 def _mount(app: FastAPI, prefix: str) -> None:
-    modules = (agent, hub, gate, people, saved, tenants_api, governed, sources, document, health, login, pages, teams)
-    for router in (*(module.router for module in modules), data.relay, data.people):
+    api = (agent, hub, gate, people, saved, tenants_api, governed, sources, document, health, login)
+    seen = (pages, teams, source_pages)
+    for router in (*(module.router for module in (*api, *seen)), data.relay, data.people):
         app.include_router(router, prefix=prefix)
 
 

@@ -1,0 +1,101 @@
+"""The pages of sources: what a team has, what lies in it, its first rows. Read without scripts."""
+
+from typing import Annotated, Any
+
+from fastapi import APIRouter, Query, Request
+from fastapi.responses import Response
+
+from hubernate_core.errors import HubernateError, UserError
+from hubernate_core.names import TenantId
+from hubernate_core.quantity import show_bytes
+from hubernate_core.source_view import Listing
+from hubernate_core.tenant import Tenant
+
+from ..api.access import Door, Standing, standing_in
+from ..api.auth import ContextOf, SignedIn
+from ..api.data import ShownSource, show
+from ..api.sessions import Person
+from ..context import Context, Work
+from ..data import access, views
+from ..data.calls import Opened
+from ..data.reader import Reader
+from ..store import tenants
+from .render import page
+from .views import moment
+
+router = APIRouter(include_in_schema=False)
+_TEAMS, _ENTRIES = 100, 200
+_DATABASES = ("postgresql", "mariadb")
+
+
+@router.get("/sources")
+async def source_list(request: Request, context: ContextOf, person: SignedIn) -> Response:
+    """The sources of the person's teams."""
+    door = Door(person, Standing.MEMBER)
+
+    def use(work: Work) -> list[tuple[Tenant, bool, list[ShownSource]]]:
+        found = []
+        for row in tenants.page(work.tx, after="", limit=_TEAMS, contains="", only=door.mine(work)):
+            reader = _reader(work, person, row.id)
+            mine = [show(context, reader, each) for each in access.visible(work, reader)]
+            if mine or reader.governs:
+                found.append((row, reader.governs, mine))
+        return found
+
+    return await page(request, context, "sources.html", person=person, teams=await context.read(use))
+
+
+@router.get("/sources/{tenant}/{source}")
+async def one_source(
+    request: Request,
+    context: ContextOf,
+    person: SignedIn,
+    tenant: str,
+    source: str,
+    path: Annotated[str, Query(max_length=4096)] = "",
+) -> Response:
+    """What lies at a path of a source: a folder's entries, or a file's or table's first rows."""
+
+    def use(work: Work) -> tuple[Reader, Opened]:
+        reader = _reader(work, person, Door(person, Standing.MEMBER).tenant(work, tenant).id)
+        return reader, access.open_source(work, context.data.cipher, reader, source)
+
+    reader, opened = await context.read(use)
+    found = await _look(context, reader, opened, path)
+    values = {"source": show(context, reader, opened.source), "tenant": tenant, "above": _above(path)}
+    return await page(request, context, "source.html", person=person, **values, **found)
+
+
+def _reader(work: Work, person: Person, tenant: TenantId) -> Reader:
+    return Reader(tenant, person.user, governs=standing_in(work, person, tenant) >= Standing.TENANT_ADMIN)
+
+
+async def _look(context: Context, reader: Reader, opened: Opened, path: str) -> dict[str, Any]:
+    """Entries or a sample; what cannot be had is said on the page, which stays."""
+    told: dict[str, Any] = {"entries": None, "sample": None, "seen": None, "problem": "", "more": False}
+    try:
+        if await _is_folder(context, opened, path):
+            answer = await context.data.calls.ask(opened, "list", path=path, after="", limit=_ENTRIES)
+            listing = Listing.model_validate(answer)
+            sized = [(each, "" if each.size is None else show_bytes(each.size)) for each in listing.entries]
+            context.data.reads.note(reader, opened.source, "list", 0, context.clock())
+            return told | {"entries": sized, "more": bool(listing.next)}
+        sample = await views.sample(context, context.data, opened, path, fresh=False)
+    except HubernateError as problem:
+        words = problem.message if isinstance(problem, UserError) else f"It does not answer now: {problem.message}"
+        return told | {"problem": words}
+    context.data.reads.note(reader, opened.source, "sample", 0, context.clock())
+    return told | {"sample": sample, "seen": moment(sample.taken_at, context.clock())}
+
+
+async def _is_folder(context: Context, opened: Opened, path: str) -> bool:
+    kind = opened.source.place.kind
+    if kind in _DATABASES or kind == "http" or not path:
+        return not path
+    return bool((await context.data.calls.ask(opened, "info", path=path))["type"] == "folder")
+
+
+def _above(path: str) -> list[tuple[str, str]]:
+    """Name and path of every folder on the way to `path`, itself included."""
+    parts = [part for part in path.split("/") if part]
+    return [(part, "/".join(parts[: at + 1])) for at, part in enumerate(parts)]
