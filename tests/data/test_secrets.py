@@ -97,7 +97,9 @@ def test_a_worker_inherits_nothing(platform: Platform) -> None:
     platform.notebook("GET", "/files/object?path=x")
     for pid in workers():
         process = psutil.Process(pid)
-        assert set(process.environ()) <= {"PATH", "LANG", "LC_CTYPE", "OMP_NUM_THREADS", "ARROW_DEFAULT_MEMORY_POOL"}
+        assert set(process.environ()) <= {
+            "PATH", "LANG", "LC_CTYPE", "OMP_NUM_THREADS", "ARROW_DEFAULT_MEMORY_POOL", "JE_ARROW_MALLOC_CONF"
+        }  # fmt: skip
         opened = [each.path for each in process.open_files()]
         assert not any("secrets" in path or "sqlite" in path for path in opened)
         assert process.net_connections() == [], "no socket of the service's"

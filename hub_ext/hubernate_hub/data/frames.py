@@ -2,6 +2,9 @@
 
 service → worker   CALL (JSON), then for an upload DATA…, END or ABORT
 worker  → service  HEAD (JSON), DATA…, END; or ERROR (JSON) at any time
+
+service → zygote   FORK with one end of a socket pair, KILL with a process id: messages of a socket of their own
+zygote  → service  after FORK the worker's process id
 """
 
 import json
@@ -10,6 +13,8 @@ import struct
 from typing import Any
 
 CALL, HEAD, DATA, END, ERROR, ABORT = b"C", b"H", b"D", b"E", b"X", b"A"
+FORK, KILL = b"F", b"K"
+PID_BYTES = 8
 HEADER = struct.Struct(">cI")
 CHUNK = 256 * 1024
 """Bytes of one DATA frame, at most."""

@@ -1,4 +1,4 @@
-"""Worker processes: a few for each source, kept warm for a while, one ready for the next source that is asked for.
+"""Worker processes: a few for each source, kept warm for a while.
 
 A process serves one version of one source for all of its life, so no credential and no cached answer of one source is
 ever in the memory of another's.
@@ -13,6 +13,7 @@ from hubernate_core.errors import Unavailable
 
 from .config import DataGateway
 from .process import Process
+from .zygote import Zygote
 
 _log = logging.getLogger(__name__)
 _REAP_S = 5.0
@@ -35,8 +36,7 @@ class Pool:
         self._settings = settings
         self._lanes: dict[str, _Lane] = {}
         self._all = asyncio.Semaphore(settings.workers)
-        self._killed: list[Process] = []
-        self._spare: asyncio.Task[Process] | None = None
+        self._zygote = Zygote()
         self._reaper: asyncio.Task[None] | None = None
 
     async def take(self, key: str) -> Process:
@@ -63,7 +63,7 @@ class Pool:
                 _, process = lane.idle.pop()
                 if not process.is_gone():
                     return process
-                self._all.release()
+                self._end(process)
             return await self._fresh()
         except BaseException:
             lane.busy -= 1
@@ -89,27 +89,18 @@ class Pool:
                 lane.idle.clear()
 
     def pids(self) -> set[int]:
-        """Processes that are busy with nothing, and those being killed: for tests and metrics."""
+        """Processes that are busy with nothing: for tests and metrics."""
         return {process.pid for lane in self._lanes.values() for _, process in lane.idle}
 
     async def close(self) -> None:
         """End all of them."""
-        for task in (self._reaper, self._spare):
-            if task is not None:
-                task.cancel()
-        if self._spare is not None:
-            done = await asyncio.gather(self._spare, return_exceptions=True)
-            if isinstance(done[0], Process):
-                done[0].kill()
-                self._killed.append(done[0])
+        if self._reaper is not None:
+            self._reaper.cancel()
         for lane in self._lanes.values():
             for _, process in lane.idle:
                 self._end(process)
             lane.idle.clear()
-        deadline = time.monotonic() + 2
-        # The kernel rings no bell of ours.
-        while not all(process.is_gone() for process in self._killed) and time.monotonic() < deadline:  # noqa: ASYNC110
-            await asyncio.sleep(0.02)
+        await self._zygote.close()
 
     async def _fresh(self) -> Process:
         if self._all.locked():
@@ -122,17 +113,13 @@ class Pool:
                 "all of the platform's processes for data are busy; try again in a moment", retry_after_s=5
             ) from problem
         try:
-            spare, self._spare = self._spare, None
-            process = await (spare or Process.start())
-            self._spare = asyncio.create_task(Process.start(), name="spare data worker")
-            return process
+            return await self._zygote.fork()
         except BaseException:
             self._all.release()
             raise
 
     def _end(self, process: Process) -> None:
         process.kill()
-        self._killed.append(process)
         self._all.release()
 
     def _end_oldest_idle(self) -> None:
@@ -148,7 +135,6 @@ class Pool:
     async def _reap(self) -> None:
         while True:
             await asyncio.sleep(_REAP_S)
-            self._killed = [process for process in self._killed if not process.is_gone()]
             old = time.monotonic() - self._settings.idle_s
             for key, lane in list(self._lanes.items()):
                 while lane.idle and lane.idle[0][0] < old:

@@ -1,11 +1,8 @@
 """A worker's life: take a call, answer it, wait for the next. It ends with the service, or is killed by it."""
 
-import ctypes
 import json
 import resource
-import signal
 import socket
-import sys
 from collections.abc import Iterator
 from typing import Any
 
@@ -17,29 +14,25 @@ from .faults import Fault, scrub
 from .guard import GUARD
 from .verbs import Call, answer
 
-_PR_SET_PDEATHSIG = 1
-
 
 class Aborted(Exception):
     """The service took an upload back: what was sent of it must not be seen."""
 
 
-def main() -> None:
-    """``python -I -c … FD``: serve calls on the inherited socket until the service closes it."""
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
-    ctypes.CDLL(None, use_errno=True).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
-    channel = Channel(socket.socket(fileno=int(sys.argv[1])))
+def serve(end: socket.socket) -> None:
+    """Serve calls on `end` until the service closes its own."""
+    channel = Channel(end)
     GUARD.install()
     try:
         while True:
             kind, content = channel.receive()
             if kind == CALL:
-                _serve(channel, json.loads(content))
+                _answer(channel, json.loads(content))
     except (Gone, BrokenPipeError, ConnectionResetError):
         return
 
 
-def _serve(channel: Channel, asked: dict[str, Any]) -> None:
+def _answer(channel: Channel, asked: dict[str, Any]) -> None:
     secrets = list(asked["credential"].values())
     GUARD.refused = None
     try:

@@ -2,6 +2,7 @@
 
 import os
 from collections.abc import Callable, Iterator
+from functools import cache, lru_cache
 from typing import Any, TypeVar
 
 import botocore.session
@@ -29,13 +30,12 @@ class Bucket:
     """`verbs.Tree` on a bucket."""
 
     def __init__(self, place: S3Place, credential: dict[str, str], ca_file: str) -> None:
-        # Nothing of this machine's own: no profile, no role, no identity of the instance.
-        os.environ |= {"AWS_CONFIG_FILE": os.devnull, "AWS_SHARED_CREDENTIALS_FILE": os.devnull}
-        os.environ["AWS_EC2_METADATA_DISABLED"] = "true"
         if place.endpoint.startswith("http://"):
             host, _, port = place.endpoint.removeprefix("http://").partition(":")
             GUARD.resolve(host, int(port or 80), encrypted=False)
-        self._client: Any = _client(place, credential, ca_file)
+        self._client: Any = _client(
+            place, credential.get("access_key_id", ""), credential.get("secret_access_key", ""), ca_file
+        )
         self._bucket, self._prefix = place.bucket, split_path(place.prefix)
 
     def info(self, path: tuple[str, ...]) -> Entry:
@@ -185,7 +185,22 @@ class Bucket:
             raise Fault("unavailable", f"the store does not answer ({type(problem).__name__})") from problem
 
 
-def _client(place: S3Place, credential: dict[str, str], ca_file: str) -> Any:
+@cache
+def _session() -> Any:
+    # Nothing of this machine's own: no profile, no role, no identity of the instance.
+    os.environ |= {"AWS_CONFIG_FILE": os.devnull, "AWS_SHARED_CREDENTIALS_FILE": os.devnull}
+    os.environ["AWS_EC2_METADATA_DISABLED"] = "true"
+    return botocore.session.Session()
+
+
+def warm_up() -> None:
+    """Read what botocore knows of S3, which takes longer than most calls."""
+    _session().create_client("s3", region_name="us-east-1", aws_access_key_id="-", aws_secret_access_key="-")
+
+
+@lru_cache(1)
+def _client(place: S3Place, access_key_id: str, secret_access_key: str, ca_file: str) -> Any:
+    """Kept for the next call with its connections: a process serves one source."""
     config = Config(
         signature_version="s3v4",
         s3={"addressing_style": place.addressing if place.addressing != "auto" or not place.endpoint else "path"},
@@ -198,12 +213,12 @@ def _client(place: S3Place, credential: dict[str, str], ca_file: str) -> Any:
         request_checksum_calculation="when_required",
         response_checksum_validation="when_required",
     )
-    return botocore.session.Session().create_client(
+    return _session().create_client(
         "s3",
         region_name=place.region,
         endpoint_url=place.endpoint or None,
-        aws_access_key_id=credential.get("access_key_id"),
-        aws_secret_access_key=credential.get("secret_access_key"),
+        aws_access_key_id=access_key_id,
+        aws_secret_access_key=secret_access_key,
         verify=ca_file or None,
         config=config,
     )
