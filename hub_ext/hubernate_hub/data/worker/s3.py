@@ -207,7 +207,7 @@ def _client(place: S3Place, access_key_id: str, secret_access_key: str, ca_file:
         connect_timeout=5,
         read_timeout=30,
         retries={"total_max_attempts": 2, "mode": "standard"},
-        max_pool_connections=2,
+        max_pool_connections=4,
         proxies={},
         # Only where it must: most relatives of S3 do not know the newer checksums.
         request_checksum_calculation="when_required",
