@@ -1,6 +1,6 @@
 """What `read` and `preview` are measured on: s3rver as the store, the service and a gate's relay, a process each.
 
-s3rver (Node) and s3fs, the peer, are fetched by npm and pip into ``build/`` at the first run: nothing of ours needs them.
+s3rver (Node) and s3fs, the peer, are fetched by npm and pip into ``build/`` at the first run: nothing else needs them.
 """
 
 import contextlib

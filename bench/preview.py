@@ -12,6 +12,7 @@ import statistics
 import sys
 import time
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parent))
@@ -59,11 +60,11 @@ def main() -> None:
     with stage() as found:
         import hubernate
 
-        for name, content in (("x.parquet", parquet()), ("x.csv", csv())):
-            found.put(name, content)
-            table = hubernate.table(f"lake/{name}")
+        for kind, content in (("parquet", parquet()), ("csv", csv())):
+            found.put(f"x.{kind}", content)
+            table = hubernate.table(f"lake/x.{kind}")
             assert len(table.sample(fresh=True)) == 100
-            report(f"preview.{name[2:]}_p95_ms", p95(rounds, lambda: table.sample(fresh=True)), "ms", "")
+            report(f"preview.{kind}_p95_ms", p95(rounds, partial(table.sample, fresh=True)), "ms", "")
         report("preview.cached_p95_ms", p95(rounds, table.sample), "ms", "")
 
 

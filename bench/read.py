@@ -72,7 +72,9 @@ def pyarrow(endpoint: str) -> int:
     """The large object by pyarrow's own client."""
     from pyarrow.fs import S3FileSystem
 
-    fs = S3FileSystem(access_key=KEY, secret_key=SECRET, endpoint_override=endpoint.removeprefix("http://"), scheme="http")
+    fs = S3FileSystem(
+        access_key=KEY, secret_key=SECRET, endpoint_override=endpoint.removeprefix("http://"), scheme="http"
+    )
     with fs.open_input_stream(f"{BUCKET}/team/large") as file:
         return _drain(file.read)
 

@@ -1,22 +1,29 @@
-"""What is fetched beside what was asked for: little where somebody jumps about, much where they read on."""
+"""What is fetched beside what was asked for: little where somebody jumps about, much and ahead where they read on."""
 
+from concurrent.futures import Future, ThreadPoolExecutor
 from typing import Any
 
 from fsspec.caching import BaseCache
 
 LEAST, MOST = 64 * 1024, 16 * 1024**2
+_AHEAD = 1024**2
+"""Bytes of a stretch from which on the next one is fetched before anybody asks."""
+_threads = ThreadPoolExecutor(4, "hubernate-ahead")
 
 
 class Window(BaseCache):  # type: ignore[misc]  # fsspec is not typed
-    """Keeps one stretch of the file. Each read that goes on where the last one ended doubles what is fetched ahead."""
+    """Keeps one stretch of the file. Each read that goes on where the last one ended doubles the next stretch, and from
+    `_AHEAD` on that one is on its way while this one is read: two stretches of `MOST` bytes in memory at most.
+    """
 
     name = "hubernate"
 
     def __init__(self, blocksize: int, fetcher: Any, size: int) -> None:
         super().__init__(blocksize, fetcher, size)
         self._start, self._held = 0, b""
-        self._ahead = LEAST
+        self._length = LEAST
         self._next = 0
+        self._coming: tuple[int, Future[bytes]] | None = None
 
     def _fetch(self, start: int | None, stop: int | None) -> bytes:
         start, stop = start or 0, self.size if stop is None else min(stop, self.size)
@@ -24,12 +31,38 @@ class Window(BaseCache):  # type: ignore[misc]  # fsspec is not typed
             return b""
         goes_on = start == self._next
         self._next = stop
+        found = self._of_held(start, stop)
+        if len(found) < stop - start:
+            self._length = min(MOST, self._length * 2) if goes_on else LEAST
+            at = start + len(found)
+            self._start, self._held = at, self._stretch(at, stop)
+            rest = self._of_held(at, stop)
+            found = found + rest if found else rest
+        if goes_on and self._length >= _AHEAD:
+            self._go_ahead()
+        return found
+
+    def _of_held(self, start: int, stop: int) -> bytes:
+        if not self._start <= start < self._start + len(self._held):
+            return b""
+        return self._held[start - self._start : stop - self._start]
+
+    def _stretch(self, start: int, stop: int) -> bytes:
+        """From `start` to `stop` at least."""
+        coming, self._coming = self._coming, None
+        head = b""
+        if coming is not None and coming[0] == start:
+            try:
+                head = coming[1].result()
+            except Exception:  # noqa: BLE001  asked for once more, by the one who wants it: that error is theirs
+                head = b""
+        if start + len(head) >= stop:
+            return head
+        at = start + len(head)
+        rest: bytes = self.fetcher(at, min(self.size, max(stop, at + (0 if head else self._length))))
+        return head + rest if head else rest
+
+    def _go_ahead(self) -> None:
         end = self._start + len(self._held)
-        if self._start <= start and stop <= end:
-            return self._held[start - self._start : stop - self._start]
-        self._ahead = min(MOST, self._ahead * 2) if goes_on else LEAST
-        kept = self._held[start - self._start :] if self._start <= start < end else b""
-        begin = start + len(kept)
-        fetched: bytes = self.fetcher(begin, min(self.size, max(stop, begin + self._ahead)))
-        self._start, self._held = start, kept + fetched
-        return self._held[: stop - start]
+        if self._coming is None and end < self.size:
+            self._coming = end, _threads.submit(self.fetcher, end, min(self.size, end + self._length))

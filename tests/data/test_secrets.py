@@ -1,6 +1,7 @@
 """No credential of a source is anywhere but sealed in the database and in the process that reads the source (P3-P5)."""
 
 import io
+import json
 import logging
 from collections.abc import Iterator
 from pathlib import Path
@@ -10,6 +11,7 @@ import psutil
 import pytest
 
 from hubernate_hub.log import JsonLines
+from hubernate_machine.kubernetes.data_keys import make_keys, only_current
 from support import postgres
 from support.stores import Database, postgresql
 
@@ -114,6 +116,25 @@ def test_the_key_is_rotated_while_sources_are_read(platform: Platform, web: Misb
     rotated = platform.root("POST", "/data/rotate-key")
     assert (rotated.status_code, rotated.json()) == (200, {"credentials": 1})
     assert (platform.service.folder / "secrets" / "data-keys").read_text() != old
+    assert platform.notebook("GET", "/web/object?path=x").status_code == 200
+    assert web.asked[-1] == ("GET", f"Bearer {CANARY}")
+
+
+def test_a_key_in_a_mounted_secret_is_made_by_others(
+    platform: Platform, web: Misbehaving, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """This user writes everywhere, so the folder only says that it cannot be written."""
+    place = {"kind": "http", "url": f"http://127.0.0.1:{web.port}/"}
+    platform.add({"name": "web", "place": place}, {"token": CANARY})
+    keys = platform.service.folder / "secrets" / "data-keys"
+    monkeypatch.setattr("hubernate_hub.data.cipher.os.access", lambda *_: False)
+    refused = platform.root("POST", "/data/rotate-key")
+    assert refused.status_code == 409 and "new-data-key" in refused.json()["detail"]
+    before = keys.read_text()
+    keys.write_text(make_keys(before))
+    assert platform.root("POST", "/data/rotate-key").json() == {"credentials": 1}
+    keys.write_text(only_current(keys.read_text()))
+    assert json.loads(keys.read_text())["current"] not in before
     assert platform.notebook("GET", "/web/object?path=x").status_code == 200
     assert web.asked[-1] == ("GET", f"Bearer {CANARY}")
 

@@ -135,5 +135,6 @@ async def rotate_key(context: ContextOf, door: Entered) -> Rotated:
     """Put every credential under a new key and forget the former ones. For platform admins."""
     actor = door.actor(Standing.PLATFORM_ADMIN)
     count = await context.write(use_cases.rotate_key, context.data.cipher, actor)
-    context.data.cipher.drop_others()
+    if not context.data.cipher.mounted:
+        context.data.cipher.drop_others()
     return Rotated(credentials=count)

@@ -38,6 +38,7 @@ class Cipher:
     def __init__(self, path: Path) -> None:
         self._path = path
         self._keys: Keys | None = None
+        self._seen: tuple[int, ...] = ()
 
     def seal(self, values: dict[str, str], owner: str) -> dict[str, str]:
         """`values` as JSON that may be stored. `owner` names what they belong to.
@@ -70,6 +71,16 @@ class Cipher:
         data_key = self._unwrap(keys, stored, owner)
         return stored | {"key": keys.current, "wrapped": _encrypt(keys.known[keys.current], data_key, owner)}
 
+    @property
+    def current(self) -> str:
+        """Name of the key that seals. Raises as `open`."""
+        return self._load().current
+
+    @property
+    def mounted(self) -> bool:
+        """Whether somebody else writes the file, as a Secret of Kubernetes is written."""
+        return self._path.exists() and not os.access(self._path.parent, os.W_OK)
+
     def add_key(self) -> str:
         """Make a new current key; the former ones stay until `drop_others`. Returns its name."""
         keys = self._load()
@@ -92,18 +103,22 @@ class Cipher:
         return _decrypt(key, stored["wrapped"], owner)
 
     def _load(self) -> Keys:
-        if self._keys is not None:
-            return self._keys
         if not self._path.exists():
+            if self._keys is not None:
+                raise Broken(f"{self._path} is gone; restore it from the backup")
             name = secrets.token_hex(4)
             self._write(Keys(name, {name: AESGCM.generate_key(256)}))
-        if not is_private(self._path.stat(), os.geteuid(), {os.getegid(), *os.getgroups()}):
+        state = self._path.stat()
+        seen = (state.st_ino, state.st_mtime_ns, state.st_size, state.st_mode)
+        if self._keys is not None and seen == self._seen:
+            return self._keys
+        if not is_private(state, os.geteuid(), {os.getegid(), *os.getgroups()}):
             raise Broken(f"{self._path} may be read by others; chmod 0600 it and find out who did")
         try:
             read: dict[str, Any] = json.loads(self._path.read_text())
             known = {name: base64.b64decode(key, validate=True) for name, key in read["keys"].items()}
-            self._keys = Keys(read["current"], known)
             AESGCM(known[read["current"]])
+            self._keys, self._seen = Keys(read["current"], known), seen
         except (ValueError, KeyError, TypeError, AttributeError) as problem:
             raise Broken(f"{self._path} is damaged; restore it from the backup") from problem
         return self._keys
@@ -122,10 +137,10 @@ class Cipher:
             draft.replace(self._path)
         except OSError as problem:
             raise Unavailable(
-                f"{self._path} cannot be written ({problem.strerror}); where that folder is a mounted Secret, add the"
-                " key there yourself (docs: how-to/read-data). Nothing was changed"
+                f"{self._path} cannot be written ({problem.strerror}); where that folder is a mounted Secret,"
+                " `hubernate kubernetes secrets` makes it. Nothing was changed"
             ) from problem
-        self._keys = keys
+        self._keys, self._seen = keys, ()
 
 
 def _encrypt(key: bytes, content: bytes, owner: str) -> str:

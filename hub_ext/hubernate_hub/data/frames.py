@@ -16,7 +16,7 @@ CALL, HEAD, DATA, END, ERROR, ABORT = b"C", b"H", b"D", b"E", b"X", b"A"
 FORK, KILL = b"F", b"K"
 PID_BYTES = 8
 HEADER = struct.Struct(">cI")
-CHUNK = 256 * 1024
+CHUNK = 1024 * 1024
 """Bytes of one DATA frame, at most."""
 _FRAME_MAX = 32 * 1024**2
 

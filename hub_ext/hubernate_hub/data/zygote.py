@@ -48,7 +48,7 @@ class Zygote:
             async with self._lock:
                 pid = await asyncio.to_thread(self._ask, theirs)
             ours.setblocking(False)
-            reader, writer = await asyncio.open_unix_connection(sock=ours, limit=8 * CHUNK)
+            reader, writer = await asyncio.open_unix_connection(sock=ours, limit=2 * CHUNK)
         except BaseException:
             ours.close()  # the worker, where there is one, ends with it
             raise

@@ -83,13 +83,20 @@ def remove(work: Work, reader: Reader, name: str) -> Source:
 
 
 def rotate_key(work: Work, cipher: Cipher, actor: Actor) -> int:
-    """Put every credential under a new key; how many there were.
+    """Put every credential under a new key; how many there were. A key in a mounted Secret is another's to make.
 
     Raises:
+        Conflict: the Secret has no newer key than the one in use.
         Unavailable, Broken: nothing was changed but that a further key may be in the file.
     """
-    cipher.add_key()
     rows = sources.every_sealed(work.tx)
+    if not cipher.mounted:
+        cipher.add_key()
+    elif all(stored["key"] == cipher.current for _, _, stored in rows):
+        raise Conflict(
+            "every credential is under the newest key that the service sees. `hubernate kubernetes new-data-key` makes"
+            " one; it is here within two minutes. Nothing was changed"
+        )
     for tenant, source, stored in rows:
         sources.reseal(work.tx, source, cipher.wrap_again(stored, owner_of(tenant, source)))
     note(work, actor, Deed("data.rotate-key", f"{len(rows)} credentials"))

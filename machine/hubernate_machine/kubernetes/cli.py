@@ -8,6 +8,7 @@ from hubernate_core.errors import NotFound
 from hubernate_core.platform_file import Accounts
 
 from ..console import out
+from .data_keys import change_keys, make_keys, only_current
 from .kubectl import Kubectl
 from .secrets import NAME, ensure_secrets, read_accounts
 
@@ -23,6 +24,22 @@ def secrets(namespace: Namespace = "hubernate", context: Context = "") -> None:
     out.print(f"made in {namespace}/{NAME}: {', '.join(made)}" if made else f"{namespace}/{NAME} has everything")
     if accounts is not None:
         _show(accounts)
+
+
+@app.command("new-data-key")
+def new_data_key(namespace: Namespace = "hubernate", context: Context = "") -> None:
+    """Add a key for sources' credentials, from now on the current one. Then: hubernate sources rotate-keys"""
+    count = change_keys(Kubectl(namespace, context), NAME, make_keys)
+    out.print(f"{namespace}/{NAME} has {count} data keys. The service sees the new one within two minutes; then run")
+    out.print("  hubernate sources rotate-keys")
+    out.print("  hubernate kubernetes forget-data-keys", soft_wrap=True)
+
+
+@app.command("forget-data-keys")
+def forget_data_keys(namespace: Namespace = "hubernate", context: Context = "") -> None:
+    """Keep the current data key only: when `hubernate sources rotate-keys` has put everything under it."""
+    change_keys(Kubectl(namespace, context), NAME, only_current)
+    out.print(f"{namespace}/{NAME} has one data key; backups of the database from before open with the former one only")
 
 
 @app.command()

@@ -1,13 +1,13 @@
 """The Secret ``platform-secrets``: made once, completed when a key is missing, never overwritten."""
 
 import base64
-import json
 import secrets
 from collections.abc import Callable, Mapping
 
 from hubernate_core.platform_file import Accounts
 
 from ..accounts import make_accounts
+from .data_keys import KEY, make_keys
 from .kubectl import Kubectl
 
 NAME = "platform-secrets"
@@ -28,12 +28,6 @@ def _signing_key() -> str:
     return key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption()).decode()
 
 
-def _data_keys() -> str:
-    # In the form of the service's cipher; there it could not be written either.
-    name = secrets.token_hex(4)
-    return json.dumps({"current": name, "keys": {name: base64.b64encode(secrets.token_bytes(_BYTES)).decode()}})
-
-
 def _accounts() -> str:
     return make_accounts().model_dump_json(indent=2) + "\n"
 
@@ -44,7 +38,7 @@ MAKERS: Mapping[str, Callable[[], str]] = {
     "service-token": _random,
     "spawner-token": _random,
     "signing-key": _signing_key,
-    "data-keys": _data_keys,
+    KEY: make_keys,
     ACCOUNTS: _accounts,
 }
 
