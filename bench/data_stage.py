@@ -144,6 +144,7 @@ def _relay(url: str, token: str) -> None:
 
 def _say(what: dict[str, Any]) -> None:
     print(json.dumps(what), flush=True)
+    os.dup2(os.open(os.devnull, os.O_WRONLY), 1)  # nobody reads on: a full pipe would stop the part
     ended = threading.Thread(target=sys.stdin.read)
     ended.start()
     ended.join()

@@ -40,6 +40,11 @@ class Table:
         found = link().get(f"/{quote(self.source)}/schema", path=self.path)["found"]
         return tuple(Column(**each) for each in found["columns"])
 
+    @property
+    def drift(self) -> tuple[str, ...]:
+        """What changed in its schema, which is asked for anew, since it was another one; in words. Empty: nothing."""
+        return tuple(link().get(f"/{quote(self.source)}/schema", path=self.path, fresh="true")["drift"])
+
     def sample(self, *, fresh: bool = False) -> "pandas.DataFrame":
         """The first rows, at once from the platform's memory; `fresh` asks the source."""
         import pandas

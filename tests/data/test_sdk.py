@@ -11,6 +11,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 import pytest
+from IPython.core.interactiveshell import InteractiveShell
 
 import hubernate
 from hubernate.fs import HubFileSystem
@@ -137,6 +138,9 @@ def test_tables_of_files(notebook: Platform, bucket: Bucket) -> None:
     found = table.to_arrow(["id", "price"], filter=pc.field("year") == 2026)
     assert (found.num_rows, found.column("price")[0].as_py()) == (100, 2026.0)
     assert len(table.to_pandas(limit=7)) == 7
+    assert table.drift == ()
+    bucket.put("team/sales/year=2025/part.parquet", parquet(100, cost=[1.0] * 100))
+    assert table.drift == ("column price is gone", "column cost (double) is new")
 
 
 def test_tables_and_sql_of_a_database(notebook: Platform) -> None:
@@ -150,11 +154,24 @@ def test_tables_and_sql_of_a_database(notebook: Platform) -> None:
         result = hubernate.sql("SELECT name FROM customers ORDER BY id", source="crm")
         assert result.to_pandas()["name"].tolist() == ["Ada", "Grüße %s"]
         assert "Ada" in result._repr_html_()
+        hub_sql_in_a_cell()
         with pytest.raises(InvalidInput, match="nonsense"):
             hubernate.sql("SELECT nonsense", source="crm").to_arrow()
         assert notebook.root("DELETE", "/tenants/physics/sources/crm").status_code == 204
         with pytest.raises(NotFound):
             table.to_arrow()
+
+
+def hub_sql_in_a_cell() -> None:
+    shell = InteractiveShell()
+    shell.run_line_magic("load_ext", "hubernate")
+    shown = shell.run_cell_magic("hubsql", "crm", "SELECT name FROM customers WHERE name LIKE 'A%'")
+    assert shown["name"].tolist() == ["Ada"]
+    assert shell.run_cell_magic("hubsql", "crm found", "SELECT count(*) AS n FROM customers") is None
+    assert shell.user_ns["found"]["n"].tolist() == [2]
+    for line in ("", "crm 1x", "crm a b"):
+        with pytest.raises(InvalidInput, match="SOURCE"):
+            shell.run_cell_magic("hubsql", line, "SELECT 1")
 
 
 def test_from_a_laptop_with_a_token(notebook: Platform, monkeypatch: pytest.MonkeyPatch, bucket: Bucket) -> None:
