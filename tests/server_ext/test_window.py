@@ -1,4 +1,4 @@
-"""Reading a remote file: the right bytes in any order, few requests for those who read on, little for those who jump."""
+"""Reading a remote file: the right bytes in any order, few requests for those who read on, little for who jumps."""
 
 import random
 import threading
