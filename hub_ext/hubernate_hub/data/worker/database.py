@@ -14,7 +14,7 @@ from hubernate_core.source_view import Check, Column, Entry, Sample, Schema
 
 from .cells import as_json
 from .faults import Fault
-from .verbs import Answer, Call
+from .tree import Answer, Call
 
 BATCH = 8192
 _READS = re.compile(

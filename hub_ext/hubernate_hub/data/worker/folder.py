@@ -15,7 +15,7 @@ from hubernate_core.source_view import Check, Entry
 
 from ..frames import CHUNK
 from .faults import Fault, not_found
-from .verbs import Piece
+from .tree import Piece
 
 _FOLDER = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
 _FILE = os.O_RDONLY | os.O_NOFOLLOW | os.O_CLOEXEC | os.O_NONBLOCK

@@ -12,7 +12,8 @@ from hubernate_core.source_network import parse_opening
 from ..frames import ABORT, CALL, DATA, END, ERROR, HEAD, Channel, Gone
 from .faults import Fault, scrub
 from .guard import GUARD
-from .verbs import Call, answer
+from .tree import Call
+from .verbs import answer
 
 
 class Aborted(Exception):

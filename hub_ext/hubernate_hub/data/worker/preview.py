@@ -10,10 +10,10 @@ from typing import Any
 from urllib.parse import unquote
 
 from hubernate_core.source_path import join_path, split_path
-from hubernate_core.source_view import Column, Entry, Sample, Schema
+from hubernate_core.source_view import Column, Entry
 
-from .faults import Fault, not_found
-from .verbs import Answer, Tree
+from .faults import Fault
+from .tree import Answer, Tree
 
 _DEPTH, _LISTED = 8, 1000
 _HIDDEN = ("_", ".")
@@ -88,15 +88,3 @@ def _reader(entry: Entry) -> Any:
     from .preview_text import read_csv, read_facts, read_json
 
     return {"csv": read_csv, "json": read_json}.get(kind, read_facts)
-
-
-def read_start(tree: Tree, path: tuple[str, ...], entry: Entry, limit: int) -> tuple[bytes, bool]:
-    """The first `limit` bytes at most, and whether there is more."""
-    piece = tree.read(path, 0, min(limit, entry.size or limit), entry.etag)
-    content = b"".join(piece.chunks)
-    if not content and not piece.size:
-        raise not_found(join_path(path)) if entry.size else Fault("invalid", f"{join_path(path)!r} is empty")
-    return content, piece.size > len(content)
-
-
-__all__ = ["Sample", "Schema", "look", "read_start"]

@@ -11,7 +11,7 @@ from hubernate_core.source_view import Column, Entry, Sample, Schema
 
 from .cells import as_json
 from .faults import Fault
-from .verbs import Tree
+from .tree import Tree
 
 _BUFFER = 64 * 1024
 _BYTES_MAX = 64 * 1024**2

@@ -10,8 +10,8 @@ from hubernate_core.source_path import join_path
 from hubernate_core.source_view import Column, Entry, Sample, Schema
 
 from .cells import as_json
-from .faults import Fault
-from .verbs import Tree
+from .faults import Fault, not_found
+from .tree import Tree
 
 _FIRST, _MOST = 64 * 1024, 1024**2
 _COLUMNS_MAX = 200
@@ -73,10 +73,8 @@ def read_facts(_tree: Tree, path: tuple[str, ...], entry: Entry, _rows: int) -> 
 
 
 def _lines(tree: Tree, path: tuple[str, ...], entry: Entry) -> tuple[str, str]:
-    from .preview import read_start
-
     for limit in (_FIRST, _MOST):
-        content, more = read_start(tree, path, entry, limit)
+        content, more = _start(tree, path, entry, limit)
         text, note = _decode(content, more)
         if not more:
             return text, note
@@ -121,3 +119,12 @@ def _json_type(rows: list[dict[str, Any]], name: str) -> str:
 
 def _join(*notes: str) -> str:
     return "; ".join(note for note in notes if note)
+
+
+def _start(tree: Tree, path: tuple[str, ...], entry: Entry, limit: int) -> tuple[bytes, bool]:
+    """The first `limit` bytes at most, and whether there is more."""
+    piece = tree.read(path, 0, min(limit, entry.size or limit), entry.etag)
+    content = b"".join(piece.chunks)
+    if not content and not piece.size:
+        raise not_found(join_path(path)) if entry.size else Fault("invalid", f"{join_path(path)!r} is empty")
+    return content, piece.size > len(content)

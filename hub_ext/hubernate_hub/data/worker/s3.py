@@ -16,7 +16,7 @@ from hubernate_core.source_view import Check, Entry
 from ..frames import CHUNK
 from .faults import Fault, not_found
 from .guard import GUARD
-from .verbs import Piece
+from .tree import Piece
 
 _T = TypeVar("_T")
 _PART = 16 * 1024**2  # of a multipart upload; S3 allows 10,000 parts: files up to 160 GB

@@ -1,66 +1,17 @@
 """Which call goes to which code. Every verb answers a head (JSON) and a body (chunks of bytes, often none)."""
 
 from collections.abc import Iterator
-from dataclasses import dataclass
-from typing import Any, Protocol
+from typing import Any
 
 from pydantic import TypeAdapter
 
 from hubernate_core.source_path import split_path
 from hubernate_core.source_place import DatabasePlace, FilesPlace, HttpPlace, Place, S3Place
-from hubernate_core.source_view import Check, Entry
 
 from .faults import Fault
+from .tree import Answer, Call, Tree
 
-Answer = tuple[dict[str, Any], Iterator[bytes]]
 _PLACE: TypeAdapter[Place] = TypeAdapter(Place)
-
-
-@dataclass(frozen=True)
-class Call:
-    """One call as the service sends it."""
-
-    verb: str
-    place: dict[str, Any]
-    credential: dict[str, str]
-    folders: dict[str, str]
-    arguments: dict[str, Any]
-    ca_file: str
-
-
-@dataclass(frozen=True)
-class Piece:
-    """A part of a file, from `start`; `size` is the whole file's."""
-
-    size: int
-    etag: str
-    start: int
-    length: int
-    chunks: Iterator[bytes]
-
-
-class Tree(Protocol):
-    """Files in folders: what S3, HTTP and folders have in common. Paths are components below the source's root."""
-
-    def info(self, path: tuple[str, ...]) -> Entry:
-        """What is at `path`. Raises Fault ``not_found``."""
-        ...
-
-    def listing(self, path: tuple[str, ...], after: str, limit: int) -> tuple[list[Entry], str]:
-        """Up to `limit` entries of a folder and where the next page begins."""
-        ...
-
-    def read(self, path: tuple[str, ...], start: int, end: int | None, etag: str) -> Piece:
-        """Bytes `start` to `end`, exclusive; only of the version `etag` where that is given. Negative: from the end."""
-        ...
-
-    def write(self, path: tuple[str, ...], content: Iterator[bytes], only_new: bool) -> Entry:
-        """Put a whole file in place at once; half of it is never seen."""
-        ...
-
-    def test(self, writable: bool) -> list[Check]:
-        """Reachable? There? Allowed?"""
-        ...
 
 
 def open_tree(place: Place, call: Call) -> Tree:

@@ -16,7 +16,7 @@ from hubernate_core.source_view import Check, Entry
 from ..frames import CHUNK
 from .faults import Fault, not_found
 from .guard import GUARD
-from .verbs import Piece
+from .tree import Piece
 
 _HOPS = 3
 
