@@ -31,6 +31,7 @@ from hubernate_core.wire import Order
 from hubernate_hub.kube.config import KubernetesBackend
 from support.fake_kube.runtime import Behaviour
 from support.fake_kube.server import FakeKube
+from support.permissions import rights
 from support.platform_service import STOPPING, Running, ScriptedAgent, eventually, running, saved, write_state
 
 _RBAC = "/apis/rbac.authorization.k8s.io/v1"
@@ -116,13 +117,6 @@ def real_cluster() -> Iterator[Cluster]:
 def the_cluster() -> AbstractContextManager[Cluster]:
     """Whichever there is."""
     return real_cluster() if os.environ.get("KUBECONFIG") else fake_cluster()
-
-
-def rights(instance: str) -> list[dict[str, Any]]:
-    """Cluster roles and bindings of an installation, as config/kubernetes has them."""
-    text = (Path(__file__).parents[2] / "config/kubernetes/base/permissions.yaml").read_text()
-    # Both the instance and the platform's namespace are called 'hubernate' there.
-    return list(yaml.safe_load_all(re.sub(r"\bhubernate\b", instance, text)))
 
 
 def pod_of(ticket: Ticket, instance: str, *, command: str = HOLD, grace_s: int = 1, hold: str = "") -> dict[str, Any]:

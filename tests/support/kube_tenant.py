@@ -1,7 +1,6 @@
 """One tenant on a fake cluster for the spawner's tests: a scripted platform service, and gates that answer over HTTP.
 
-The hub's rights are the project's own: `manifests.access` in the tenant's namespace, list and watch of pods and events
-everywhere. A call that they do not allow is refused, as on a cluster.
+The hub's rights are those of config/kubernetes. A call that they do not allow is refused, as on a cluster.
 """
 
 import asyncio
@@ -19,19 +18,18 @@ from hubernate_core import names
 from hubernate_core.fingerprint import FINGERPRINT_HEADER, fingerprint
 from hubernate_core.gate_file import GATE_PORT
 from hubernate_core.kubernetes import Cluster, Placement
-from hubernate_core.manifests.access import make_hub_role
 from hubernate_core.manifests.tenant import TenantSpec, make_tenant
 from hubernate_core.quota import Quota
 from hubernate_core.server import ServerState
 from support.fake_kube.runtime import Behaviour
 from support.fake_kube.server import FakeKube
 from support.fake_service import FakeService
+from support.permissions import rights
 
 DIGEST = "sha256:" + "a" * 64
 IMAGE = f"registry.test/profiles/base@{DIGEST}"
 GATE_IMAGE = f"registry.test/platform/gate@{DIGEST}"
 CLUSTER = Cluster()
-HUB = {"kind": "ServiceAccount", "name": "hub", "namespace": CLUSTER.namespace}
 
 
 STORAGE_CLASS = {
@@ -209,27 +207,9 @@ def a_tenancy(quota: Quota | None = None, gates_of: type[Gates] = Gates) -> Iter
     instance = f"t{random.randrange(16**6):06x}"
     with FakeKube(nodes=("node-1", "node-2")) as kube, KubeService(instance, kube) as service:
         kube.namespace(CLUSTER.namespace)
-        kube.create(make_hub_role(instance))
+        for each in rights(instance, CLUSTER.namespace):
+            kube.create(each)
         kube.create(STORAGE_CLASS)
-        watching = {"apiGroups": [""], "resources": ["pods", "events"], "verbs": ["list", "watch"]}
-        group = "rbac.authorization.k8s.io"
-        kube.create(
-            {
-                "apiVersion": f"{group}/v1",
-                "kind": "ClusterRole",
-                "metadata": {"name": "watching"},
-                "rules": [watching],
-            }
-        )
-        kube.create(
-            {
-                "apiVersion": f"{group}/v1",
-                "kind": "ClusterRoleBinding",
-                "metadata": {"name": "watching"},
-                "roleRef": {"apiGroup": group, "kind": "ClusterRole", "name": "watching"},
-                "subjects": [HUB],
-            }
-        )
         gates = gates_of(kube)
         token = kube.tokens.service_account(CLUSTER.namespace, "hub")
         tenancy = Tenancy(kube, gates, service, token)

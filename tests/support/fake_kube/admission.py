@@ -2,7 +2,7 @@
 
 from collections.abc import Callable
 
-from . import defaults, escalation, limits, pod_security, quota, status
+from . import defaults, limits, pod_security, quota, status
 from .collection import CLAIM_FINALIZER
 from .resources import (
     BY_PLURAL,
@@ -38,7 +38,7 @@ def defaulted(store: Store, resource: Resource, found: Object) -> None:
     defaults.set_defaults(resource, found)
 
 
-def on_create(store: Store, resource: Resource, found: Object, user: str, groups: tuple[str, ...]) -> None:
+def on_create(store: Store, resource: Resource, found: Object) -> None:
     """Defaults and mutating admission; also the checks that come with them."""
     if resource == PODS:
         limits.fill_in(store, found)
@@ -52,7 +52,6 @@ def on_create(store: Store, resource: Resource, found: Object, user: str, groups
         _service_account(store, found)
         _priority(store, found)
         found["status"] = {"phase": "Pending", "qosClass": defaults.quality_of_service(found["spec"])}
-    escalation.check(store, resource, found, user, groups)
 
 
 def _claim(store: Store, found: Object) -> None:

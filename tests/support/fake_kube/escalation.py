@@ -6,10 +6,9 @@ A service that writes Roles for others must hold those rights itself, or the ver
 from . import status
 from .rbac import MASTERS, URL, Attributes, Authorizer, Right, Subject, allows, rights
 from .resources import CLUSTER_ROLES, ROLES, Object, Resource
-from .store import Store
 
 
-def check(store: Store, resource: Resource, found: Object, user: str, groups: tuple[str, ...]) -> None:
+def check(authorizer: Authorizer, resource: Resource, found: Object, user: str, groups: tuple[str, ...]) -> None:
     """403 where a role or binding would give more than its author has."""
     if MASTERS in groups or resource.group != "rbac.authorization.k8s.io":
         return
@@ -18,13 +17,12 @@ def check(store: Store, resource: Resource, found: Object, user: str, groups: tu
         found["metadata"].get("namespace", ""),
         found["metadata"].get("name", ""),
     )
-    authorizer = Authorizer(store)
     if resource.plural.endswith("roles"):
         verb, wanted, target = "escalate", found.get("rules") or (), (resource.plural, name)
     else:
         reference = found["roleRef"]
         kind = CLUSTER_ROLES if reference["kind"] == "ClusterRole" else ROLES
-        role = store.find(kind, namespace if kind == ROLES else "", reference["name"])
+        role = authorizer.store.find(kind, namespace if kind == ROLES else "", reference["name"])
         if role is None:
             raise status.not_found(resource, reference["name"])
         verb, wanted, target = "bind", role.get("rules") or (), (kind.plural, reference["name"])

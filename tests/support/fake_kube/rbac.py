@@ -87,7 +87,7 @@ class Authorizer:
     """RBAC over what the store holds now."""
 
     def __init__(self, store: Store) -> None:
-        self._store = store
+        self.store = store
         self._lock = threading.Lock()
         self.used: dict[Right, int] = {}
         """How often each right was the one that let a request through."""
@@ -117,16 +117,16 @@ class Authorizer:
 
     def rules(self, who: Subject, namespace: str) -> Iterator[tuple[str, Object]]:
         """(role name, rule) of every role bound to the subject, cluster-wide and in that namespace."""
-        for binding in self._store.all(CLUSTER_ROLE_BINDINGS):
+        for binding in self.store.all(CLUSTER_ROLE_BINDINGS):
             if _binds(binding, who, ""):
                 yield from self._role(binding["roleRef"], "")
-        for binding in self._store.all(ROLE_BINDINGS, namespace) if namespace else ():
+        for binding in self.store.all(ROLE_BINDINGS, namespace) if namespace else ():
             if _binds(binding, who, namespace):
                 yield from self._role(binding["roleRef"], namespace)
 
     def _role(self, reference: Object, namespace: str) -> Iterator[tuple[str, Object]]:
         cluster_wide = reference["kind"] == "ClusterRole"
-        found = self._store.find(
+        found = self.store.find(
             CLUSTER_ROLES if cluster_wide else ROLES, "" if cluster_wide else namespace, reference["name"]
         )
         for rule in (found or {}).get("rules") or ():
@@ -135,7 +135,7 @@ class Authorizer:
     def unused(self, roles: Iterable[str]) -> list[Right]:
         """Rights of those roles that no request has needed yet; `*` counts as used when anything of it was."""
         found = set()
-        for each in [*self._store.all(ROLES), *self._store.all(CLUSTER_ROLES)]:
+        for each in [*self.store.all(ROLES), *self.store.all(CLUSTER_ROLES)]:
             if each["metadata"]["name"] in roles:
                 found |= set(rights(each["metadata"]["name"], each.get("rules") or ()))
         return sorted(right for right in found if not any(_covers(right, used) for used in self.used))

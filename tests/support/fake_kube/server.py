@@ -30,9 +30,9 @@ class FakeKube:
 
     def __init__(self, nodes: tuple[str, ...] = ("node-1",), port: int = 0) -> None:
         self.store = Store()
-        self.writer = Writer(self.store)
-        self.tokens = Tokens(self.store)
         self.authorizer = Authorizer(self.store)
+        self.writer = Writer(self.store, self.authorizer)
+        self.tokens = Tokens(self.store)
         self.watches = Watches(self.store)
         self.kubelet = Kubelet(self.writer)
         self.endpoint = Endpoint(self.store, self.writer, self.tokens, self.authorizer, self.watches, self.kubelet)

@@ -6,8 +6,9 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
-from . import admission, collection, status
+from . import admission, collection, escalation, status
 from .ownership import tracked
+from .rbac import Authorizer
 from .resources import NAMESPACES, PODS, Object, Resource, copied
 from .store import Store
 from .validation import validate_change, validate_metadata
@@ -47,6 +48,7 @@ class Writer:
     """The one way in which objects change."""
 
     store: Store
+    authorizer: Authorizer
     extra_admission: list[admission.Check] = field(default_factory=list)
     """Called as (operation, resource, object, old object); a check refuses by raising a Refusal."""
 
@@ -64,7 +66,8 @@ class Writer:
                 found.pop("status", None)
             if resource.generation:
                 metadata["generation"] = 1
-            admission.on_create(self.store, resource, found, how.user, how.groups)
+            admission.on_create(self.store, resource, found)
+            escalation.check(self.authorizer, resource, found, how.user, how.groups)
             validate_metadata(resource, found)
             admission.check_create(self.store, resource, found)
             for check in self.extra_admission:
