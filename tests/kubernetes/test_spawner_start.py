@@ -203,7 +203,9 @@ async def test_a_start_cancelled_at_any_moment_leaves_nothing(
         await starting
     assert tenancy.service.pods() == []
     assert tenancy.kube.list("secrets", tenancy.service.namespace) == []
-    assert len(tenancy.service.called("abandoned")) == len(tenancy.service.called("start"))
+    starts, abandoned = (len(tenancy.service.called(word)) for word in ("start", "abandoned"))
+    # A ticket that was under way is the service's to give up: it saw no pod of that start.
+    assert abandoned == starts or (abandoned == 0 and tenancy.requests() == [])
     assert tenancy.service.called("stop") == []
 
 

@@ -136,6 +136,24 @@ def test_a_server_outlives_its_hub(hub: HubProcess, installed: Installed, number
     assert installed.containers() == []
 
 
+def test_a_proxy_that_comes_back_learns_its_routes(hub: HubProcess, installed: Installed, proxy: list[str]) -> None:
+    """F36: within seconds, by the hub's next look, and nothing is started anew."""
+    browser = hub.login("ada")
+    start(hub, browser)
+    made = len(installed.service.called("start"))
+    hub.end_proxy()
+    hub.start_proxy(proxy)
+
+    def reached() -> bool:
+        try:
+            return browser.get("/user/ada/api").status_code == 200
+        except httpx.HTTPError:
+            return False
+
+    wait_for("its route is back", reached, timeout_s=45)
+    assert len(installed.service.called("start")) == made
+
+
 @pytest.mark.parametrize("number", [signal.SIGKILL, signal.SIGTERM])
 def test_a_hub_that_ends_during_a_stop_touches_nothing(
     hub: HubProcess, installed: Installed, number: signal.Signals

@@ -88,7 +88,12 @@ class HubProcess:
         arguments += ["--api-ip", "127.0.0.1", "--api-port", str(self.ports["proxy_api"])]
         arguments += ["--default-target", f"http://127.0.0.1:{self.ports['hub']}"]
         token = (self.state / "secrets/proxy-token").read_text()
-        self._spawn("proxy", [*command, *arguments], {"CONFIGPROXY_AUTH_TOKEN": token})
+        self._proxy = self._spawn("proxy", [*command, *arguments], {"CONFIGPROXY_AUTH_TOKEN": token})
+
+    def end_proxy(self) -> None:
+        """Kill the proxy, and with it every route."""
+        os.killpg(self._proxy.pid, signal.SIGKILL)
+        self._proxy.wait(10)
 
     def start_hub(self) -> None:
         """Start the hub and wait until it answers."""
