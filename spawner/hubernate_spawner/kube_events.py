@@ -16,16 +16,17 @@ from .kube_look import unschedulable
 _SIZE = re.compile(r"Image size: (\d+) bytes")
 
 
-def tell(event: Mapping[str, Any], image: str) -> tuple[str, int] | None:
+def tell(event: Mapping[str, Any], image: str, saved_bytes: int | None = None) -> tuple[str, int] | None:
     """A sentence and the percent of the start that it stands for; None for what need not be told.
 
     Args:
         event: as the API has it.
         image: the notebook's; pulling the gate's is not worth a word.
+        saved_bytes: compressed size of what a checkpoint holds over its base image; None for a clean start.
     """
     reason, message = str(event.get("reason") or ""), str(event.get("message") or "")
     if reason in ("Pulling", "Pulled"):
-        return _pull(reason, message) if image in message else None
+        return _pull(reason, message, saved_bytes) if image in message else None
     if reason == "FailedScheduling":
         return unschedulable(message), 15
     if reason == "Scheduled":
@@ -34,14 +35,20 @@ def tell(event: Mapping[str, Any], image: str) -> tuple[str, int] | None:
         return "The cluster is getting another node; this takes minutes", 15
     if reason in ("FailedAttachVolume", "FailedMount"):
         return _volume(message)
+    if reason == "VolumeResizeFailed":
+        return "Your home volume could not be enlarged; it stays as large as it is", 25
     if reason == "SuccessfulAttachVolume":
         return "The home volume is attached", 28
     return None
 
 
-def _pull(reason: str, message: str) -> tuple[str, int]:
+def _pull(reason: str, message: str, saved_bytes: int | None) -> tuple[str, int]:
     if reason == "Pulling":
-        return "Pulling the image", 30
+        # How much of the base image the node has already, only the node knows.
+        what = (
+            "the image" if saved_bytes is None else f"your environment: {show_bytes(saved_bytes)} over its base image"
+        )
+        return f"Pulling {what}", 30
     if "already present" in message:
         return "The image is on the node already", 60
     size = _SIZE.search(message)

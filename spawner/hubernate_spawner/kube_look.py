@@ -20,6 +20,7 @@ _HOPELESS = frozenset({"InvalidImageName", "SignatureValidationFailed"})
 _OTHER_TROUBLE = frozenset({"CreateContainerConfigError", "CreateContainerError", "RunContainerError", "PreStartHookError"})  # fmt: skip # noqa: E501
 _NOT_THERE = ("not found", "manifest unknown", "notfound", "does not exist")
 _INSUFFICIENT = re.compile(r"Insufficient ([A-Za-z0-9./-]+[A-Za-z0-9])")
+_NO_ROOM = ("No space left on device", "Disk quota exceeded")
 _CLAIM_GONE = re.compile(r'persistentvolumeclaim "[^"]*" not found')
 
 
@@ -151,6 +152,11 @@ def _state(status: Json, container: str) -> dict[str, Any]:
 def _last_lines(ended: Json) -> str:
     lines = " / ".join(shorten(line, 200) for line in str(ended.get("message") or "").splitlines()[-5:])
     advice = "Nothing saved was touched. A safe start, an earlier checkpoint or a clean start may help."
+    if any(word in lines for word in _NO_ROOM):
+        advice = (
+            "Its disk or your home is full. Nothing saved was touched. A safe start needs no room at home: delete files"
+            " there, or ask your team's admin for larger homes."
+        )
     return f"{advice} Its last lines: {lines or '(none)'}"
 
 

@@ -178,7 +178,7 @@ class KubeMaking:
                 raise QuotaRefused(refused.excesses, self._used_by()) from refused
             uid = str(made["metadata"]["uid"])
             await asyncio.gather(_put_secret(ports, plan, uid, told), self._say_started(uid, ""))
-        wait = Wait(ports.pods, ports.events, ports.api, self._ticket.image, told, ports.patience_s)
+        wait = Wait(ports.pods, ports.events, ports.api, self._ticket, told, ports.patience_s)
         return await self._wait(wait, made)
 
     async def _wait(self, wait: Wait, made: JsonObject) -> PodRunning:

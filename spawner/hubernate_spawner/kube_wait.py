@@ -3,6 +3,7 @@
 import time
 
 from hubernate_core.errors import NotFound, Unavailable
+from hubernate_core.server import Ticket
 
 from .kube_api import JsonObject, KubeApi
 from .kube_events import tell
@@ -19,17 +20,23 @@ _TROUBLE_S = 90.0
 class Wait:
     """The wait of one start. Time in a queue (scheduling gates) is not counted towards `patience_s`."""
 
-    def __init__(self, pods: Watch, events: EventWatch, api: KubeApi, image: str, told: Log, patience_s: float) -> None:
+    def __init__(
+        self, pods: Watch, events: EventWatch, api: KubeApi, ticket: Ticket, told: Log, patience_s: float
+    ) -> None:
         self._pods, self._events, self._api = pods, events, api
-        self._image, self._told, self._left_s = image, told, patience_s
+        self._ticket, self._told, self._left_s = ticket, told, patience_s
         self._patience_s = patience_s
         self._at = self._seen_at = self._running_at = time.monotonic()
         self._uid = ""
         self._seen: JsonObject | None = None
         self._shown = False
-        self._trouble_s = 0.0
+        self._trouble, self._trouble_s = "", 0.0
         self._heard: set[tuple[str, object]] = set()
         self._last = Look("", 0)
+
+    @property
+    def _saved_bytes(self) -> int | None:
+        return None if self._ticket.checkpoint is None else self._ticket.checkpoint.size
 
     async def look(self, made: JsonObject) -> Look:
         """How the pod is now; tells what is new.
@@ -79,7 +86,7 @@ class Wait:
             mark = (str(event["metadata"]["uid"]), event.get("count"))
             if mark not in self._heard:
                 self._heard.add(mark)
-                if (told := tell(event, self._image)) is not None:
+                if (told := tell(event, self._ticket.image, self._saved_bytes)) is not None:
                     self._told.add(told[0], max(told[1], self._told.percent))
         if seen.message and seen.message != self._last.message:
             self._told.add(seen.message, max(seen.percent, self._told.percent))
@@ -90,10 +97,14 @@ class Wait:
         if not seen.gated:
             self._left_s -= passed
         self._trouble_s = self._trouble_s + passed if seen.trouble else 0.0
+        if (
+            not self._trouble or not seen.trouble or "Back-off" not in seen.trouble
+        ):  # that says less than what led to it
+            self._trouble = seen.trouble
         if self._trouble_s > _TROUBLE_S:
-            raise Unavailable(f"{seen.trouble}. Nothing saved was touched; try again later")
+            raise Unavailable(f"{self._trouble}. Nothing saved was touched; try again later")
         if self._left_s < 0 and not seen.failed:
-            waited = seen.trouble or seen.message or "waiting"
+            waited = self._trouble or seen.message or "waiting"
             raise Unavailable(
                 f"it did not answer within {self._patience_s / 60:.0f} minutes. Last: {waited}. Nothing saved was"
                 " touched; try again later, or with a smaller profile"

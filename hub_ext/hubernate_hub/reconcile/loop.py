@@ -10,6 +10,7 @@ from hubernate_core.errors import HubernateError
 from .. import bell
 from ..context import Context
 from .culling import cull
+from .events import Telling
 from .hub_sync import HubSync
 from .pods import Removals
 from .servers import Servers
@@ -47,7 +48,7 @@ def _on_kubernetes(context: Context) -> list[asyncio.Task[None]]:
     kube = context.kube
     if kube is None:
         return []
-    removals = Removals(context, kube)
+    removals, telling = Removals(context, kube), Telling(context, kube)
 
     async def spaces() -> None:
         await provision(context, kube)
@@ -59,6 +60,7 @@ def _on_kubernetes(context: Context) -> list[asyncio.Task[None]]:
         *kube.start(),
         _start(context, "spaces", on_tenants, spaces),
         _start(context, "pods", on_pods, removals.round),
+        _start(context, "events", _Pace(context.settings.reconcile_every_s), telling.round),
     ]
 
 

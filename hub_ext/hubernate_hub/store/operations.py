@@ -115,6 +115,12 @@ def waiting(tx: Tx, node: str) -> list[Waiting[OperationId]]:
     ]
 
 
+def open_or_ended_since(tx: Tx, since: datetime) -> list[OperationRow]:
+    """Operations that are open, or ended after `since`, oldest first."""
+    lately = operations.c.finished_at.is_(None) | (operations.c.finished_at > since)
+    return [_row(row) for row in tx.execute(select(operations).where(lately).order_by(operations.c.requested_at))]
+
+
 def add(tx: Tx, row: OperationRow) -> None:
     """Store a new operation.
 

@@ -202,6 +202,7 @@ operations = Table(
         postgresql_where=text("finished_at IS NULL"),
     ),
     Index(None, "server_id", "requested_at"),
+    Index(None, "finished_at"),
 )
 
 checkpoints = Table(
