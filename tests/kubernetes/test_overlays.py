@@ -95,6 +95,13 @@ def test_every_container_has_requests_limits_probes_and_a_fixed_image(documents:
         assert pod["spec"]["enableServiceLinks"] is False and "automountServiceAccountToken" in pod["spec"], name
 
 
+def test_nothing_that_must_be_one_is_ever_two(documents: list[Json]) -> None:
+    """F33: also not for the moment of an upgrade."""
+    for each in documents:
+        if each["kind"] == "Deployment":
+            assert (each["spec"]["replicas"], each["spec"]["strategy"]) == (1, {"type": "Recreate"}), each["metadata"]
+
+
 def test_one_budget_for_each_part_and_none_for_the_agent(documents: list[Json]) -> None:
     """Two for a pod make its eviction an error. On one node nothing moves: a drain saves notebooks, then waits."""
     budgets = [each["spec"] for each in documents if each["kind"] == "PodDisruptionBudget"]

@@ -58,6 +58,18 @@ def test_a_pod_that_is_killed_in_the_middle_of_its_save(faulty: Platform, kube: 
     assert faulty.start("ada").ticket.checkpoint is not None, "from the save before"
 
 
+def test_a_pod_that_is_pushed_away_is_saved_first(faulty: Platform, kube: FakeKube) -> None:
+    """F16: preemption deletes with the grace period, so the hold keeps it."""
+    started = faulty.start("ada", pod=HOLDS)
+    kube.kubelet.preempt(faulty.namespace_of(started), started.name)
+    agent = faulty.agent(started.node)
+    order = eventually("an order", lambda: agent.poll(started.seen()).orders, timeout_s=60)[0]
+    assert shown(faulty, started)["operation"]["trigger"] == "evicted" and not faulty.is_gone(started)
+    assert agent.record(order) == "release"
+    eventually("let go", lambda: agent.report(order, Step.RELEASED).status_code == 200, timeout_s=60)
+    assert len(checkpoints(faulty, started)) == 1
+
+
 def test_a_namespace_that_is_deleted_in_the_middle_of_a_save(faulty: Platform, kube: FakeKube) -> None:
     """F18: the save becomes the last one, and the pod goes once it is recorded."""
     started = faulty.start("ada", pod=HOLDS)
