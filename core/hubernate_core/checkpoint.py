@@ -1,7 +1,7 @@
-"""A checkpoint: a saved environment in the registry. What it is, when layers are merged, which ones may be deleted."""
+"""A checkpoint: a saved environment in the registry. What it is, and when layers are merged."""
 
-from collections.abc import Iterable, Sequence
-from datetime import datetime, timedelta
+from collections.abc import Sequence
+from datetime import datetime
 
 from pydantic import BaseModel, ConfigDict, Field
 
@@ -54,14 +54,9 @@ class Checkpoint(BaseModel):
     created_at: datetime
     signature: str = ""
     usable: bool = Field(True, description="false once a resume found it missing from the registry")
-
-
-class Retention(BaseModel):
-    """How long checkpoints stay. The newest of a server and named ones always stay."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
-    keep_count: int = Field(5, ge=1, le=1000)
-    keep_age: timedelta = timedelta(days=90)
+    pinned: bool = Field(False, description="retention never lets it go")
+    goes_at: datetime | None = Field(None, description="when retention lets it go; None: not soon")
+    goes_why: str = Field("", description="the rule that lets it go: count, age, user_bytes or tenant_bytes")
 
 
 def layers_to_merge(sizes: Sequence[int], new: int) -> int:
@@ -88,24 +83,3 @@ def layers_to_merge(sizes: Sequence[int], new: int) -> int:
     if len(sizes) - count + 1 > LAYERS_MAX:
         count = max(count, len(sizes) - LAYERS_MAX // 2)
     return count
-
-
-def what_to_delete(
-    checkpoints: Iterable[Checkpoint], policy: Retention, now: datetime, in_use: frozenset[str] = frozenset()
-) -> list[Checkpoint]:
-    """The checkpoints of one server that `policy` lets go, oldest first.
-
-    Never the newest usable one, never a named one, never one whose digest is `in_use` by a running server or an
-    operation (F45).
-    """
-    newest_first = sorted(checkpoints, key=lambda each: each.created_at, reverse=True)
-    keep = next((each.id for each in newest_first if each.usable), None)
-    gone = [
-        each
-        for rank, each in enumerate(newest_first)
-        if each.id != keep
-        and not each.name
-        and each.digest not in in_use
-        and (rank >= policy.keep_count or now - each.created_at > policy.keep_age)
-    ]
-    return gone[::-1]

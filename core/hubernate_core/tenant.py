@@ -7,11 +7,11 @@ from typing import Literal
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from .activity import CullingRule
-from .checkpoint import Retention
 from .errors import InvalidInput, NotAllowed, shorten
 from .kubernetes import TenantKubernetes
 from .names import TenantId, check_profile_name, check_tenant_name
 from .quota import Quota
+from .retention import Retention
 
 _GROUP_MAX = 255
 _MEMBERS_MAX = 10_000

@@ -4,7 +4,7 @@ import os
 import sqlite3
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
@@ -16,7 +16,7 @@ from hubernate_core.names import ServerId
 from hubernate_core.operation import Kind, Operation, Step, Trigger
 from hubernate_core.server import ServerState
 from hubernate_hub.context import Work
-from hubernate_hub.services.checkpoints import apply_retention
+from hubernate_hub.services import retention
 from hubernate_hub.store import operations, servers
 from hubernate_hub.store.database import Tx
 from hubernate_hub.store.schema import metadata
@@ -107,6 +107,13 @@ def test_the_newest_operation_is_the_open_one_or_the_last(service: Running) -> N
     assert ada("GET", f"/servers/{server.id}").json()["operation"]["id"] == opened["id"]
 
 
+def apply_retention(service: Running) -> None:
+    """One round of housekeeping's part."""
+    context = service.inside
+    for tenant in context.store.now(lambda tx: retention.unsettled(Work(tx, context, context.clock()))):
+        context.store.now(lambda tx, each=tenant: retention.settle(Work(tx, context, context.clock()), each))
+
+
 def test_retention_keeps_named_newest_and_used_ones(service: Running) -> None:
     server, ada = service.start("ada"), service.person("ada")
     agent = service.agent()
@@ -116,11 +123,16 @@ def test_retention_keeps_named_newest_and_used_ones(service: Running) -> None:
         agent.finish(agent.order())
         service.clock.move(minutes=1)
     before = ada("GET", f"/servers/{server.id}/checkpoints").json()["items"]
-    context = service.inside
-    context.store.now(lambda tx: apply_retention(Work(tx, context, context.clock())))
+    apply_retention(service)
+    assert len(ada("GET", f"/servers/{server.id}/checkpoints").json()["items"]) == 8, "it is announced first"
+    service.clock.move(days=1)
+    apply_retention(service)
     left = ada("GET", f"/servers/{server.id}/checkpoints").json()["items"]
     assert [each["id"] for each in left] == [each["id"] for each in (*before[:5], before[6])]
-    context.store.now(lambda tx: apply_retention(Work(tx, context, context.clock() + timedelta(days=400))))
+    service.clock.move(days=400)
+    apply_retention(service)
+    service.clock.move(days=1)
+    apply_retention(service)
     assert len(ada("GET", f"/servers/{server.id}/checkpoints").json()["items"]) == 2
     gone = {each["digest"] for each in before} - {before[0]["digest"], before[6]["digest"]}
     assert {each.partition("@")[2] for each in agent.poll().forget} == gone
@@ -138,6 +150,8 @@ def test_retention_spares_what_was_started_just_before_the_lock(
     service.tell(server.ticket, "stop", {"generation": 1})
     agent.finish(agent.order())
     oldest = ada("GET", f"/servers/{server.id}/checkpoints").json()["items"][-1]
+    apply_retention(service)
+    service.clock.move(days=1)
     lock = servers.lock
 
     def lock_after_a_start(tx: Tx, server: ServerId) -> servers.ServerRow | None:
@@ -146,8 +160,7 @@ def test_retention_spares_what_was_started_just_before_the_lock(
         return lock(tx, server)
 
     monkeypatch.setattr(servers, "lock", lock_after_a_start)
-    context = service.inside
-    context.store.now(lambda tx: apply_retention(Work(tx, context, context.clock())))
+    apply_retention(service)
     left = ada("GET", f"/servers/{server.id}/checkpoints").json()["items"]
     assert oldest["id"] in {each["id"] for each in left}
     assert len(left) < 8

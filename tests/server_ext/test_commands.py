@@ -91,6 +91,26 @@ def test_looking_and_changing(hubernate: Command, service: Running) -> None:
     assert hubernate("audit", "--check").stdout == "whole\n"
 
 
+def test_a_checkpoint_is_pinned_and_what_goes_is_shown_beforehand(hubernate: Command, service: Running) -> None:
+    server, agent = service.start("ada"), service.agent()
+    for _ in range(3):
+        hubernate("servers", "--do", "save", "--server", server.id)
+        agent.finish(agent.order())
+        service.clock.move(minutes=1)
+    _, middle, oldest = json.loads(hubernate("checkpoints", server.id, "-o", "json").stdout)
+    assert json.loads(hubernate("checkpoints", "preview", "physics", "-o", "json").stdout)["items"] == []
+    strict = ("checkpoints", "preview", "physics", "--rule", "keep_count=1", "-o", "json")
+    would = json.loads(hubernate(*strict).stdout)["items"]
+    assert [(each["checkpoint"], each["why"]) for each in would] == [(oldest["id"], "count"), (middle["id"], "count")]
+    assert "yes" in hubernate("checkpoints", "pin", middle["id"]).stdout
+    assert [each["checkpoint"] for each in json.loads(hubernate(*strict).stdout)["items"]] == [oldest["id"]]
+    hubernate("checkpoints", "unpin", middle["id"])
+    assert len(json.loads(hubernate(*strict).stdout)["items"]) == 2
+    assert "keep_count=3" in hubernate("checkpoints", "preview", "physics", "--rule", "three", code=2).stderr
+    assert len(json.loads(hubernate("checkpoints", server.id, "-o", "json").stdout)) == 3, "nothing was changed"
+    assert "checkpoint.pin" in hubernate("audit", "physics").stdout
+
+
 def test_exit_codes_and_messages_say_what_to_do(hubernate: Command, service: Running) -> None:
     assert "no such team" in hubernate("quota", "nothing", code=2).stderr
     refused = hubernate("apply", "-f", "-", given="kind: Tenant\nname: physics\nquota: {memroy: 1Gi}\n", code=2)

@@ -13,10 +13,10 @@ from hubernate_core.names import CheckpointId, OperationId
 
 from ..context import Context, Work
 from ..services import checkpoints as use_cases
-from ..store import checkpoints
+from ..store import checkpoints, servers
 from .access import Standing
 from .auth import ContextOf, SignedIn, checkpoint_of, operation_of, server_of
-from .body import reads, takes
+from .body import reads
 from .door import Entered, needs, note_on_server
 from .people import Limit, Offset
 from .waiting import each_change
@@ -31,11 +31,12 @@ class Checkpoints(BaseModel):
     total: int
 
 
-class Rename(BaseModel):
-    """A new name; empty takes it away. Named checkpoints are kept until they are deleted."""
+class ChangeCheckpoint(BaseModel):
+    """What changes. A name pins a checkpoint and an empty one unpins it, unless `pinned` says otherwise."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
-    name: str = Field(max_length=200)
+    name: str | None = Field(None, max_length=200)
+    pinned: bool | None = Field(None, description="pinned ones are kept until somebody deletes them")
 
 
 @router.get("/servers/{server}/checkpoints")
@@ -51,16 +52,23 @@ async def list_checkpoints(
     return await context.read(use)
 
 
-@router.patch("/checkpoints/{checkpoint}", openapi_extra=takes(Rename))
-async def rename(
-    context: ContextOf, person: SignedIn, checkpoint: str, body: Annotated[Rename, Depends(reads(Rename))]
+@router.patch("/checkpoints/{checkpoint}", openapi_extra=needs(Standing.NOBODY, ChangeCheckpoint))
+async def change(
+    context: ContextOf,
+    door: Entered,
+    checkpoint: str,
+    body: Annotated[ChangeCheckpoint, Depends(reads(ChangeCheckpoint))],
 ) -> Checkpoint:
-    """Give a checkpoint a name."""
+    """Name a checkpoint, pin it, or let it be unpinned again."""
 
     def use(work: Work) -> Checkpoint:
-        found = checkpoint_of(work, person, checkpoint)
-        checkpoints.change(work.tx, found, name=use_cases.check_name(body.name))
-        return _again(work, found)
+        row = server_of(work, door.person, _again(work, checkpoint_of(work, door.person, checkpoint)).server_id)
+        servers.lock(work.tx, row.id)  # retention may be at it
+        found = _again(work, CheckpointId(checkpoint))
+        changed = use_cases.change(work, found, name=body.name, pinned=body.pinned)
+        if changed.pinned != found.pinned:
+            note_on_server(work, door, row, f"checkpoint.{'pin' if changed.pinned else 'unpin'}", after=_told(changed))
+        return changed
 
     return await context.write(use)
 
@@ -75,8 +83,7 @@ async def delete(
         found = _again(work, checkpoint_of(work, door.person, checkpoint))
         row = server_of(work, door.person, found.server_id)
         use_cases.delete(work, found, confirmed_last=confirm == "last")
-        what = {"checkpoint": found.id, "name": found.name, "created_at": found.created_at.isoformat()}
-        note_on_server(work, door, row, "checkpoint.delete", before=what)
+        note_on_server(work, door, row, "checkpoint.delete", before=_told(found))
 
     await context.write(use)
     return Response(status_code=204)
@@ -97,6 +104,11 @@ async def events(context: ContextOf, person: SignedIn, operation: str) -> Stream
 async def _lines(context: Context, operation: OperationId) -> AsyncIterator[str]:
     async for found in each_change(context, operation):
         yield ": waiting\n\n" if found is None else f"event: operation\ndata: {found.model_dump_json()}\n\n"
+
+
+def _told(checkpoint: Checkpoint) -> dict[str, str]:
+    """As the audit log names it."""
+    return {"checkpoint": checkpoint.id, "name": checkpoint.name, "created_at": checkpoint.created_at.isoformat()}
 
 
 def _again(work: Work, checkpoint: CheckpointId) -> Checkpoint:

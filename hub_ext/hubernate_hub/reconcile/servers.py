@@ -11,7 +11,7 @@ from hubernate_core.server import ServerState
 from hubernate_core.wire import Seen
 
 from ..context import Context, Work
-from ..services import checkpoints as retention
+from ..services import retention
 from ..services.lifecycle import give_up
 from ..services.measuring import measure_tenants
 from ..services.opening import Wish, open_operation
@@ -55,8 +55,10 @@ class Servers:
     async def housekeeping(self) -> None:
         """Retention, old answers, what is remembered of starts that are over, gauges."""
         context = self._context
-        for gone in await context.write(retention.apply_retention):
-            _log.info("checkpoint let go by retention", extra={"checkpoint": gone.id, "server": gone.server_id})
+        for tenant in await context.read(retention.unsettled):
+            for gone in await context.write(retention.settle, tenant):
+                what = {"checkpoint": gone.stored.id, "server": gone.stored.server_id, "rule": str(gone.why)}
+                _log.info("checkpoint let go by retention", extra=what)
         await context.store.write(agents.drop_answers, context.clock() - _ANSWERS_KEPT)
         context.forget_all_but(
             {(row.id, row.generation) for row in await context.store.read(servers.in_states, _AWAKE)}

@@ -1,11 +1,11 @@
-"""A person's checkpoints: rename, delete, and what retention lets go."""
+"""A person's checkpoints: rename, pin, delete."""
 
-from hubernate_core.checkpoint import Checkpoint, what_to_delete
+from hubernate_core.checkpoint import Checkpoint
 from hubernate_core.errors import Conflict, InvalidInput
-from hubernate_core.server import ServerState
+from hubernate_core.names import CheckpointId
 
 from ..context import Work
-from ..store import checkpoints, operations, servers, tenants
+from ..store import checkpoints, servers
 
 _NAME_MAX = 120
 
@@ -32,14 +32,12 @@ def delete(work: Work, checkpoint: Checkpoint, *, confirmed_last: bool) -> None:
     if server is None:
         return
     reference = f"{checkpoint.repository}@{checkpoint.digest}"
-    if reference in _in_use(work):
+    if reference in checkpoints.in_use(work.tx, server.tenant_id):
         raise Conflict(
-            "a running server stands on this checkpoint; it was not deleted. Stop the server first, or delete it later",
+            "a running server stands on this checkpoint or is being stopped on the strength of it, or a team image is"
+            " being made of it; it was not deleted. Stop the server first, or delete it later",
             checkpoint=checkpoint.id,
         )
-    pending = operations.open_of(work.tx, server.id)
-    if pending is not None and pending.operation.checkpoint_id == checkpoint.id:
-        raise Conflict("the server is being stopped on the strength of this checkpoint; delete it later")
     others = [each for each in checkpoints.of_servers(work.tx, [server.id]) if each.usable and each.id != checkpoint.id]
     if checkpoint.usable and not others and not confirmed_last:
         raise Conflict(
@@ -48,31 +46,29 @@ def delete(work: Work, checkpoint: Checkpoint, *, confirmed_last: bool) -> None:
             checkpoint=checkpoint.id,
             confirm="last",
         )
-    _let_go(work, checkpoint, server.node)
+    let_go(work, checkpoint.id, reference, server.node)
 
 
-def apply_retention(work: Work) -> list[Checkpoint]:
-    """Delete what the tenants' rules let go; what was deleted."""
-    rules = tenants.all_tenants(work.tx)
-    gone: list[Checkpoint] = []
-    for server_id in checkpoints.crowded(work.tx):
-        server = servers.lock(work.tx, server_id)
-        if server is None:
-            continue
-        # Read under the lock: a start may have chosen an old one just before. Nothing but its own server runs from it.
-        used = frozenset() if server.state is ServerState.ASLEEP else frozenset({server.image_digest})
-        mine = checkpoints.of_servers(work.tx, [server_id])
-        for each in what_to_delete(mine, rules[server.tenant_id].retention, work.now, used):
-            _let_go(work, each, server.node)
-            gone.append(each)
-    return gone
+def change(work: Work, checkpoint: Checkpoint, *, name: str | None, pinned: bool | None) -> Checkpoint:
+    """Rename or pin a checkpoint. A name pins it, and taking the name away unpins it, unless `pinned` says otherwise.
+
+    Raises:
+        InvalidInput: as `check_name`.
+    """
+    values: dict[str, object] = {}
+    if name is not None:
+        cleaned = check_name(name)
+        values = {"name": cleaned} if cleaned == checkpoint.name else {"name": cleaned, "pinned": bool(cleaned)}
+    if pinned is not None:
+        values["pinned"] = pinned
+    if values.get("pinned"):
+        values |= {"goes_at": None, "goes_why": ""}
+    if values:
+        checkpoints.change(work.tx, checkpoint.id, **values)
+    return checkpoint.model_copy(update=values)
 
 
-def _in_use(work: Work) -> frozenset[str]:
-    awake = (ServerState.STARTING, ServerState.RUNNING, ServerState.DEAD)
-    return frozenset(row.image for row in servers.in_states(work.tx, awake))
-
-
-def _let_go(work: Work, checkpoint: Checkpoint, node: str) -> None:
-    checkpoints.change(work.tx, checkpoint.id, deleted_at=work.now)
-    checkpoints.forget(work.tx, f"{checkpoint.repository}@{checkpoint.digest}", node, work.now)
+def let_go(work: Work, checkpoint: CheckpointId, reference: str, node: str) -> None:
+    """Delete a checkpoint's row now, and its image as soon as nothing names it."""
+    checkpoints.change(work.tx, checkpoint, deleted_at=work.now, goes_at=None, goes_why="")
+    checkpoints.forget(work.tx, reference, node, work.now)

@@ -160,6 +160,7 @@ def _write(work: Work, server: ServerRow, row: OperationRow, saved: SavedImage) 
         owner_id=server.owner_id,
         generation=server.generation,
         name=row.operation.name if before is None else before.name,
+        pinned=bool(row.operation.name) if before is None else before.pinned,
         profile=server.profile.name,
         repository=repository(server.tenant_id, server.owner_id),
         digest=saved.digest,

@@ -4,16 +4,18 @@ from collections.abc import Iterable
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import Row, delete, exists, func, insert, select, update
+from sqlalchemy import Row, and_, delete, exists, func, insert, select, update
 
 from hubernate_core.checkpoint import Checkpoint
-from hubernate_core.names import CheckpointId, OperationId, ServerId
+from hubernate_core.names import CheckpointId, OperationId, ServerId, TenantId
+from hubernate_core.retention import Stored
 
 from .database import Tx
-from .schema import checkpoints, forgets, operations, servers
+from .schema import checkpoints, forgets, operations, owners, servers, team_images
 
 _DOMAIN = tuple(Checkpoint.model_fields)
 _REFERENCE = checkpoints.c.repository + "@" + checkpoints.c.digest
+_TO_BE_COPIED = and_(team_images.c.offered_at.is_(None), team_images.c.retired_at.is_(None))
 
 
 def _row(row: Row[Any]) -> Checkpoint:
@@ -55,15 +57,41 @@ def change(tx: Tx, checkpoint: CheckpointId, **values: object) -> None:
     tx.execute(update(checkpoints).where(checkpoints.c.id == checkpoint).values(**values))
 
 
-def crowded(tx: Tx) -> list[ServerId]:
-    """Servers with more than one checkpoint: those that retention may concern."""
-    query = (
-        select(checkpoints.c.server_id)
-        .where(checkpoints.c.deleted_at.is_(None))
-        .group_by(checkpoints.c.server_id)
-        .having(func.count() > 1)
-    )
-    return [ServerId(each) for each in tx.execute(query).scalars()]
+def stored(tx: Tx, tenant: TenantId | None = None) -> dict[TenantId, list[Stored]]:
+    """What retention looks at, by tenant: of one, or of all."""
+    columns = (checkpoints.c.id, checkpoints.c.server_id, checkpoints.c.owner_id, _REFERENCE.label("reference"))
+    more = (checkpoints.c.size, checkpoints.c.created_at, checkpoints.c.pinned, checkpoints.c.usable)
+    query = select(checkpoints.c.tenant_id, checkpoints.c.name, *columns, *more, checkpoints.c.goes_at)
+    query = query.where(checkpoints.c.deleted_at.is_(None))
+    if tenant is not None:
+        query = query.where(checkpoints.c.tenant_id == tenant)
+    found: dict[TenantId, list[Stored]] = {}
+    for row in tx.execute(query):
+        values = dict(row._mapping)
+        found.setdefault(TenantId(values.pop("tenant_id")), []).append(Stored(**values))
+    return found
+
+
+def in_use(tx: Tx, tenant: TenantId | None = None) -> frozenset[str]:
+    """``repository@digest`` of what must not go now, of one tenant or of all.
+
+    A server runs from it, is being stopped on the strength of it, or a team image is still to be copied from it.
+    """
+    images = servers.c.image_repository + "@" + servers.c.image_digest
+    running = select(images).where(servers.c.state != "asleep")
+    opened = select(_REFERENCE).join(operations, operations.c.checkpoint_id == checkpoints.c.id)
+    opened = opened.where(operations.c.finished_at.is_(None))
+    copied = select(team_images.c.source).where(_TO_BE_COPIED)
+    if tenant is not None:
+        running = running.join(owners, owners.c.id == servers.c.owner_id).where(owners.c.tenant_id == tenant)
+        opened = opened.where(checkpoints.c.tenant_id == tenant)
+        copied = copied.where(team_images.c.tenant_id == tenant)
+    return frozenset(each for query in (running, opened, copied) for each in tx.execute(query).scalars())
+
+
+def announce(tx: Tx, checkpoint: CheckpointId, goes_at: datetime | None, why: str = "") -> None:
+    """Note when a checkpoint goes and by which rule; None: it stays."""
+    change(tx, checkpoint, goes_at=goes_at, goes_why=why)
 
 
 def any_signed(tx: Tx) -> bool:
@@ -109,12 +137,13 @@ def to_forget(tx: Tx, node: str, limit: int = 50) -> list[str]:
     running = exists().where(
         servers.c.image_repository + "@" + servers.c.image_digest == forgets.c.reference, servers.c.state != "asleep"
     )
+    copied = exists().where(team_images.c.source == forgets.c.reference, _TO_BE_COPIED)
     saving = exists().where(
         operations.c.node == forgets.c.node,
         operations.c.finished_at.is_(None),
         operations.c.requested_at <= forgets.c.asked_at,
     )
-    query = select(forgets.c.reference).where(forgets.c.node == node, ~named, ~running, ~saving)
+    query = select(forgets.c.reference).where(forgets.c.node == node, ~named, ~running, ~copied, ~saving)
     return list(tx.execute(query.order_by(forgets.c.asked_at).limit(limit)).scalars())
 
 

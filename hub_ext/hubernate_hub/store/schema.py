@@ -19,6 +19,7 @@ from sqlalchemy import (
     Table,
     Text,
     UniqueConstraint,
+    false,
     text,
 )
 from sqlalchemy.types import TypeDecorator
@@ -74,7 +75,9 @@ tenants = Table(
     Column("namespace", String(63), nullable=False, server_default=text("''")),  # on Kubernetes; empty: not given yet
     Column("version", Integer, nullable=False, server_default=text("1")),  # grows with every change: the ETag
     Column("seed", JSON(none_as_null=True)),  # settings as the tenants file had them last; null: it does not name it
-    _moment("deleted_at"),
+    _moment("marked_at"),  # for deletion, once: suspended, and nothing is gone yet
+    _moment("deleted_at"),  # for good: what it left is being removed
+    _moment("emptied_at"),  # nothing of it is left
 )
 
 tenant_groups = Table(
@@ -227,10 +230,41 @@ checkpoints = Table(
     Column("notes", JSON, nullable=False),
     Column("signature", String(200), nullable=False),
     Column("usable", Boolean, nullable=False),
+    Column("pinned", Boolean, nullable=False, server_default=false()),
+    _moment("goes_at"),
+    Column("goes_why", String(20), nullable=False, server_default=text("''")),
     _moment("created_at", nullable=False),
     _moment("deleted_at"),
     Index(None, "server_id", "created_at"),
     Index(None, "tenant_id", "deleted_at"),
+)
+
+team_images = Table(
+    "team_images",
+    metadata,
+    _id(primary_key=True),
+    Column("tenant_id", String(10), ForeignKey("tenants.id"), nullable=False),
+    Column("name", String(30), nullable=False),
+    Column("title", String(60), nullable=False),
+    Column("profile", String(30), nullable=False),
+    Column("repository", String(300), nullable=False),
+    Column("digest", String(71), nullable=False),
+    Column("source", String(372), nullable=False),  # repository@digest that it is copied from
+    Column("made_from", JSON, nullable=False),
+    Column("size", BigInteger, nullable=False),
+    Column("created_by", String(255), nullable=False),
+    _moment("created_at", nullable=False),
+    _moment("offered_at"),  # null: the registry does not have it yet
+    _moment("retired_at"),
+    Column("problem", Text, nullable=False),
+    Index(
+        "uq_team_images_offered",
+        "tenant_id",
+        "name",
+        unique=True,
+        sqlite_where=text("retired_at IS NULL"),
+        postgresql_where=text("retired_at IS NULL"),
+    ),
 )
 
 forgets = Table(

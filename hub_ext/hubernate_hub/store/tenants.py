@@ -57,8 +57,8 @@ def row_of(row: Row[Any]) -> TenantRow:
 
 
 def all_tenants(tx: Tx, *, active_only: bool = False) -> dict[TenantId, Tenant]:
-    """Every tenant by id, deleted ones too unless `active_only`: what they left behind still has an owner."""
-    query = select(tenants).where(tenants.c.active) if active_only else select(tenants)
+    """Every tenant that is not deleted, by id; with `active_only`, not the suspended ones."""
+    query = present().where(tenants.c.active) if active_only else present()
     return {row.id: row_of(row).tenant for row in tx.execute(query)}
 
 

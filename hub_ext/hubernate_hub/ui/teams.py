@@ -8,6 +8,7 @@ from fastapi.responses import Response
 from hubernate_core.refusal import label_of
 from hubernate_core.tenant import Role
 
+from ..api import retention
 from ..api.access import Door, Standing, standing_in
 from ..api.auth import ContextOf, SignedIn
 from ..api.paging import Cursor, decode, encode
@@ -18,7 +19,7 @@ from . import views
 from .render import page
 
 router = APIRouter(include_in_schema=False)
-_TEAMS, _PEOPLE, _DEEDS = 50, 100, 20
+_TEAMS, _PEOPLE, _DEEDS, _LEAVING = 50, 100, 20, 20
 
 
 @router.get("/teams")
@@ -55,6 +56,7 @@ async def one_team(request: Request, context: ContextOf, person: SignedIn, tenan
         held = ledger.held_in(work, row.tenant)
         admin = standing >= Standing.TENANT_ADMIN
         deeds = audit.page(work.tx, before=None, limit=_DEEDS, tenant=row.id) if admin else []
+        going = retention.show(work, door, tenant).items if admin else []
         people = people_use.by_person(row.tenant, held)
         return {
             "team": governing.document_of(work, row),
@@ -62,6 +64,8 @@ async def one_team(request: Request, context: ContextOf, person: SignedIn, tenan
             "use": usage.uses(row.tenant, held, person.user),
             "people": people[:_PEOPLE],
             "more": max(0, len(people) - _PEOPLE),
+            "leaving": [views.going(each, work.now) for each in going[:_LEAVING]],
+            "leaving_more": max(0, len(going) - _LEAVING),
             "groups": row.tenant.groups_of(row.name),
             "deeds": [(each, views.moment(each.at, work.now)) for each in deeds],
             "admin": admin,

@@ -11,6 +11,7 @@ from hubernate_core.operation import Kind, Operation, Outcome
 from hubernate_core.quantity import show_bytes
 from hubernate_core.server import Server, ServerState
 
+from ..api.retention import LeavingCheckpoint
 from ..config import HubernateService
 from ..context import Work
 from ..services import nodes, views
@@ -63,7 +64,23 @@ class Saved:
     notes: tuple[str, ...]
     usable: bool
     newest: bool
+    pinned: bool
+    goes: Moment | None
+    why: str
     start_url: str
+
+
+@dataclass(frozen=True)
+class Going:
+    """A checkpoint that retention will let go, as a row of the team's table."""
+
+    id: str
+    user: str
+    server: str
+    saved: Moment
+    size: str
+    goes: Moment
+    why: str
 
 
 @dataclass(frozen=True)
@@ -112,7 +129,8 @@ def _card(
     pending = operation if operation is not None and not operation.finished else None
     awake = row.state in (ServerState.RUNNING, ServerState.DEAD)
     owner, tail = quote(row.hub_name, safe=""), f"{quote(row.name)}/" if row.name else ""
-    version = f"{row.state}.{row.generation}.{operation and operation.updated_at}.{[(c.id, c.name) for c in mine]}"
+    kept = [(each.id, each.name, each.pinned, each.goes_at) for each in mine]
+    version = f"{row.state}.{row.generation}.{operation and operation.updated_at}.{kept}"
     return Card(
         id=row.id,
         title=row.name or "Default environment",
@@ -221,7 +239,24 @@ def _saved(
         notes=each.notes,
         usable=each.usable,
         newest=newest,
+        pinned=each.pinned,
+        goes=None if each.goes_at is None else Moment(words.ahead(each.goes_at, now), words.exact(each.goes_at), ""),
+        why=words.rule(each.goes_why),
         start_url=f"{settings.hub_path}spawn/{quote(row.hub_name, safe='')}{server}?{urlencode(choice)}",
+    )
+
+
+def going(each: LeavingCheckpoint, now: datetime) -> Going:
+    """A checkpoint that retention will let go."""
+    goes = Moment(words.ahead(each.goes_at, now), words.exact(each.goes_at), each.goes_at.isoformat())
+    return Going(
+        id=each.checkpoint,
+        user=each.user,
+        server=each.server_name,
+        saved=moment(each.saved_at, now),
+        size=show_bytes(each.size),
+        goes=goes,
+        why=words.rule(each.why),
     )
 
 

@@ -35,6 +35,13 @@ _SAVED = {
     Trigger.FORGOTTEN: "when the hub had lost track of it",
 }
 
+_RULES = {
+    "count": "there are newer ones",
+    "age": "of its age",
+    "user_bytes": "the person's checkpoints take too much room",
+    "tenant_bytes": "the team's checkpoints take too much room",
+}
+
 
 def span(length: timedelta) -> str:
     """``5 minutes``, ``2 hours``, ``3 days``; under a minute: ``a moment``."""
@@ -49,6 +56,16 @@ def span(length: timedelta) -> str:
 def ago(moment: datetime, now: datetime) -> str:
     """``5 minutes ago``."""
     return f"{span(now - moment)} ago"
+
+
+def ahead(moment: datetime, now: datetime) -> str:
+    """``in 5 hours``."""
+    return f"in {span(moment - now)}"
+
+
+def rule(why: str) -> str:
+    """The rule of retention that lets a checkpoint go, after "because"."""
+    return _RULES.get(why, "")
 
 
 def exact(moment: datetime) -> str:

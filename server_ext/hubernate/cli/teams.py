@@ -105,16 +105,6 @@ def _act(call: PlatformApi, do: str, server: str, *, yes: bool) -> Any:
 
 
 @app.command()
-def checkpoints(
-    server: Annotated[str, typer.Argument(help="Id of the server.")], context: Context = "", output: Output = Form.TABLE
-) -> None:
-    """List a server's checkpoints, newest first. Example: hubernate checkpoints k3f9a2b7c1"""
-    found = api(context)("GET", f"/servers/{segment(server)}/checkpoints", query={"limit": 500})["items"]
-    columns = [("ID", "id"), ("NAME", "name"), ("SAVED", "created_at"), ("BYTES", "size"), ("USABLE", "usable")]
-    show(found, output, columns)
-
-
-@app.command()
 def culling(
     team: Team,
     idle_after: Annotated[str, typer.Option(help="Time without activity before sleep, such as PT1H.")] = "",

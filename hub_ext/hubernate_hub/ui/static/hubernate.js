@@ -80,9 +80,11 @@
   }
 
   async function rename(id, old) {
-    const name = prompt("Name of this checkpoint. Named ones are kept until you delete them.", old);
+    const name = prompt("Name of this checkpoint. A name pins it: it is kept until you delete it.", old);
     if (name !== null) await ask("PATCH", `checkpoints/${id}`, { name });
   }
+
+  const pin = (id, pinned) => ask("PATCH", `checkpoints/${id}`, { pinned });
 
   async function act(work, card) {
     try { await work(); } catch (problem) { say(problem.message); }
@@ -134,10 +136,11 @@
     const button = event.target.closest("button[type=button]");
     if (!button) return;
     const card = button.closest(".hbn-server");
-    const { open: kind, server, ask: question, delete: gone, label, rename: named, name } = button.dataset;
+    const { open: kind, server, ask: question, delete: gone, label, rename: named, name, pin: held, pinned } = button.dataset;
     if (kind && (!question || confirm(question))) { button.disabled = true; act(() => open(kind, server, ""), card); }
     if (gone) act(() => remove(gone, label), card);
     if (named) act(() => rename(named, name), card);
+    if (held) act(() => pin(held, Boolean(pinned)), card);
   });
 
   document.addEventListener("submit", (event) => {
