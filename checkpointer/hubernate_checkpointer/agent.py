@@ -17,11 +17,12 @@ from traitlets.config import Application
 from hubernate_core.errors import HubernateError, InvalidInput, Unavailable
 from hubernate_core.names import OperationId
 from hubernate_core.operation import Step
-from hubernate_core.wire import Order, Orders, Poll
+from hubernate_core.wire import Copied, Copy, Order, Orders, Poll
 
 from .cache import ImageCache
 from .capture.connect import connect
 from .config import CheckpointAgent
+from .copies import carry_out
 from .freeze import Freezer
 from .health import Metrics, serve
 from .inventory import Inventory
@@ -76,6 +77,8 @@ class Agent:
         self._forgotten: tuple[str, ...] = ()
         self._wanted: tuple[str, ...] = ()
         self._to_forget: tuple[str, ...] = ()
+        self._copied: tuple[Copied, ...] = ()
+        self._to_copy: tuple[Copy, ...] = ()
         self._house = Event()
         self._asked = False
 
@@ -135,12 +138,12 @@ class Agent:
         for order in orders.orders:
             self._take(order)
         with self._lock:
-            self._wanted, self._to_forget = orders.prefetch, orders.forget
+            self._wanted, self._to_forget, self._to_copy = orders.prefetch, orders.forget, orders.copies
         self._house.set()
 
     def _poll(self) -> Orders:
         with self._lock:
-            busy, forgotten = tuple(self._busy), self._forgotten
+            busy, forgotten, copied = tuple(self._busy), self._forgotten, self._copied
         poll = Poll(
             node=self._settings.node,
             version=_VERSION,
@@ -149,11 +152,13 @@ class Agent:
             busy_with=busy,
             local_checkpoints=self._cache.ready,
             forgotten=forgotten,
+            copied=copied,
         )
         orders = self._service.poll(poll)
         self.metrics.polled.set_to_current_time()
         with self._lock:
             self._forgotten = tuple(each for each in self._forgotten if each not in forgotten)
+            self._copied = tuple(each for each in self._copied if each not in copied)
         return orders
 
     def _take(self, order: Order) -> None:
@@ -206,16 +211,18 @@ class Agent:
         self._tools.journal.forget(order.operation_id)
 
     def _keep_house(self) -> None:
-        """Delete what retention lets go and make ready what is wanted, beside the polls."""
+        """Copy what is offered, delete what retention lets go and make ready what is wanted, beside the polls."""
         while not self._stop.is_set():
             self._house.wait()
             self._house.clear()
             with self._lock:
-                wanted, forget = self._wanted, self._to_forget
+                wanted, forget, copies = self._wanted, self._to_forget, self._to_copy
             try:
+                copied = carry_out(self._tools.registry, copies)
                 done = self._cache.forget(forget)
                 with self._lock:
                     self._forgotten = tuple(dict.fromkeys((*self._forgotten, *done)))
+                    self._copied = tuple(dict.fromkeys((*self._copied, *copied)))
                 self._cache.prepare(wanted, self._stop)
             except (HubernateError, OSError) as problem:
                 _log.warning("cannot look after images", extra={"problem": str(problem)})

@@ -19,6 +19,7 @@ ServerId = NewType("ServerId", str)
 OperationId = NewType("OperationId", str)
 CheckpointId = NewType("CheckpointId", str)
 SourceId = NewType("SourceId", str)
+TeamImageId = NewType("TeamImageId", str)
 
 LABEL_PREFIX = "io.hubernate"
 INSTANCE_LABEL = f"{LABEL_PREFIX}.instance"
@@ -171,6 +172,11 @@ def tenant_bridge(tenant: TenantId) -> str:
 def repository(tenant: TenantId, owner: OwnerId) -> str:
     """Registry repository of one person's checkpoints inside the tenant's prefix."""
     return f"t-{tenant}/u-{owner}"
+
+
+def team_image_repository(tenant: TenantId, image: TeamImageId) -> str:
+    """Registry repository of a team image inside the tenant's prefix: nobody else's pods may run it."""
+    return f"t-{tenant}/i-{image}"
 
 
 def profile_repository(profile: str) -> str:

@@ -40,6 +40,20 @@ class Seen(_Wire):
     cpu_seconds: float | None = Field(None, description="CPU time used since its start")
 
 
+class Copy(_Wire):
+    """An image that shall be in another repository of the registry too, under the same digest."""
+
+    source: str = Field(description="repository@digest")
+    repository: str
+
+
+class Copied(_Wire):
+    """What became of a `Copy`."""
+
+    reference: str = Field(max_length=400, description="repository@digest of the copy")
+    problem: str = Field("", max_length=500, description="why it is not there; empty: it is, and was read back")
+
+
 class Poll(_Wire):
     """An agent asks for work and says what is on its node."""
 
@@ -50,6 +64,7 @@ class Poll(_Wire):
     busy_with: tuple[OperationId, ...] = Field((), description="operations it is already at")
     local_checkpoints: tuple[str, ...] = Field((), description="repository@digest of saved images ready here")
     forgotten: tuple[str, ...] = Field((), description="repository@digest whose manifests it deleted")
+    copied: tuple[Copied, ...] = ()
 
 
 class Order(_Wire):
@@ -84,6 +99,7 @@ class Orders(_Wire):
     orders: tuple[Order, ...] = ()
     prefetch: tuple[str, ...] = Field((), description="repository@digest to make ready, most wanted first")
     forget: tuple[str, ...] = Field((), description="repository@digest whose manifests to delete")
+    copies: tuple[Copy, ...] = Field((), description="images to make appear in another repository")
 
 
 class SavedImage(_Wire):
@@ -148,6 +164,7 @@ class ProfileCard(_Wire):
     """One profile as the start form shows it."""
 
     name: str
+    image: str = Field("", description="name of the team image that it starts from; empty: the profile's own")
     title: str
     description: str = ""
     cpu: int = Field(description="thousandths of a core")

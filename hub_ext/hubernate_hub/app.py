@@ -17,7 +17,21 @@ from starlette.exceptions import HTTPException
 
 from hubernate_core.errors import HubernateError, InvalidInput
 
-from .api import agent, data, document, gate, governed, health, hub, login, people, retention, saved, sources
+from .api import (
+    agent,
+    data,
+    document,
+    gate,
+    governed,
+    health,
+    hub,
+    login,
+    people,
+    retention,
+    saved,
+    sources,
+    team_images,
+)
 from .api import tenants as tenants_api
 from .api.errors import as_problem
 from .api.middleware import Around
@@ -125,7 +139,7 @@ def build_app(context: Context, *, loops: bool = True) -> FastAPI:
 
 
 def _mount(app: FastAPI, prefix: str) -> None:
-    apis = (agent, hub, gate, people, saved, tenants_api, governed, retention, sources)
+    apis = (agent, hub, gate, people, saved, tenants_api, governed, retention, team_images, sources)
     rest = (document, health, login, pages, teams, source_pages)
     for router in (*(module.router for module in (*apis, *rest)), data.relay, data.people):
         app.include_router(router, prefix=prefix)

@@ -70,9 +70,9 @@ def age(past: timedelta) -> str:
 
 def _tenant(tenant: TenantOptions, options: StartOptions, now: datetime) -> dict[str, object]:
     usable = [each for each in tenant.checkpoints if each.usable]
-    titles = {each.name: each.title for each in tenant.profiles}
+    titles = {each.name: each.title for each in tenant.profiles if not each.image}
     default = options.default.start if usable else Start.CLEAN
-    profiles = [each.name for each in tenant.profiles]
+    profiles = list(titles)
     wanted = options.default.profile
     return {
         "name": tenant.name,
@@ -113,7 +113,8 @@ def _line(checkpoint: Checkpoint, titles: dict[str, str], now: datetime) -> str:
 
 def _card(profile: ProfileCard) -> dict[str, str]:
     return {
-        "name": profile.name,
+        "name": f"image:{profile.image}" if profile.image else profile.name,
+        "image": profile.image,
         "title": profile.title,
         "description": profile.description,
         "refusal": profile.refusal,

@@ -1,4 +1,4 @@
-"""What a person may say about a start: five words of ours, checked at every start.
+"""What a person may say about a start: six words of ours, checked at every start.
 
 JupyterHub hands over options unvalidated, from a form, from a query or from the REST API, also those of an admin who
 starts another's server, and uses the stored ones again (jupyterhub/user.py ``spawn``). Whatever is not named here is
@@ -33,6 +33,10 @@ def from_form(form: Mapping[str, Sequence[object]]) -> dict[str, str]:
             raise InvalidInput(shorten(key, 40), "give exactly one text")
         if values[0]:
             options[key] = values[0]
+    kind, _, image = options.get("profile", "").partition(":")
+    if kind == "image":  # team images stand among the profiles, of which one is chosen
+        options |= {"image": image}
+        options.pop("profile")
     if options.get("start") != Start.CHECKPOINT:
         options.pop("checkpoint_id", None)  # the form's list always has something selected
     return options
@@ -54,8 +58,9 @@ def read_choice(options: object) -> StartChoice:
     for key, value in values.items():
         if not isinstance(value, str) or len(value) > _TEXT_MAX:
             raise InvalidInput(key, f"give a text of at most {_TEXT_MAX} characters")
-    if "profile" in values:
-        check_profile_name(values["profile"])
+    for key in ("profile", "image"):
+        if key in values:
+            check_profile_name(values[key])
     if "tenant" in values:
         check_tenant_name(values["tenant"])
     try:

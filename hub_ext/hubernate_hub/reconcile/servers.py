@@ -11,7 +11,7 @@ from hubernate_core.server import ServerState
 from hubernate_core.wire import Seen
 
 from ..context import Context, Work
-from ..services import retention
+from ..services import retention, team_images
 from ..services.lifecycle import give_up
 from ..services.measuring import measure_tenants
 from ..services.opening import Wish, open_operation
@@ -53,12 +53,14 @@ class Servers:
             context.bell.ring(f"operation:{operation}")
 
     async def housekeeping(self) -> None:
-        """Retention, old answers, what is remembered of starts that are over, gauges."""
+        """Retention, retired images, old answers, what is remembered of starts that are over, gauges."""
         context = self._context
         for tenant in await context.read(retention.unsettled):
             for gone in await context.write(retention.settle, tenant):
                 what = {"checkpoint": gone.stored.id, "server": gone.stored.server_id, "rule": str(gone.why)}
                 _log.info("checkpoint let go by retention", extra=what)
+        for image in await context.write(team_images.sweep):
+            _log.info("team image let go", extra={"image": image.id, "tenant": image.tenant_id})
         await context.store.write(agents.drop_answers, context.clock() - _ANSWERS_KEPT)
         context.forget_all_but(
             {(row.id, row.generation) for row in await context.store.read(servers.in_states, _AWAKE)}

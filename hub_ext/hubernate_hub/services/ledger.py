@@ -12,7 +12,10 @@ from hubernate_core.server import ServerState
 from hubernate_core.tenant import Tenant
 
 from ..context import Work
-from ..store import ledger, servers
+from ..store import ledger, servers, team_images
+
+_TEAM = "(team images)"
+"""In the place of a person, for what nobody holds alone."""
 
 
 @dataclass(frozen=True)
@@ -30,7 +33,7 @@ def held_in(work: Work, tenant: Tenant, *, but: ServerId | None = None) -> list[
 
 
 def held(work: Work, known: Iterable[Tenant], *, but: ServerId | None = None) -> dict[TenantId, list[Holding]]:
-    """What is held of each of `known` by what the books know, in three queries however many they are."""
+    """What is held of each of `known` by what the books know, in four queries however many they are."""
     by_id = {each.id: each for each in known}
     found: dict[TenantId, list[Holding]] = {each: [] for each in by_id}
     for each in ledger.awake(work.tx, by_id):
@@ -40,6 +43,8 @@ def held(work: Work, known: Iterable[Tenant], *, but: ServerId | None = None) ->
         found[tenant].append(Holding(user, _home(work, by_id[tenant])))
     for tenant, user, size in ledger.saved(work.tx, by_id):
         found[tenant].append(Holding(user, {"checkpoint_bytes": size}))
+    for tenant, size in team_images.sizes(work.tx, by_id):
+        found[tenant].append(Holding(_TEAM, {"checkpoint_bytes": size}))
     return found
 
 

@@ -3,13 +3,14 @@
 from hubernate_core.names import check_server_name, normalise_user
 from hubernate_core.profile import Profile
 from hubernate_core.server import Start, StartChoice
+from hubernate_core.team_image import TeamImage
 from hubernate_core.tenant import Tenant
 from hubernate_core.wire import ProfileCard, StartOptions, TenantOptions
 
 from ..context import Work
 from ..store import checkpoints, members, operations, servers, tenants
 from ..store.servers import ServerRow
-from . import ledger, usage
+from . import ledger, team_images, usage
 
 
 def start_options(work: Work, user: str, server_name: str, groups: list[str]) -> StartOptions:
@@ -39,21 +40,32 @@ def _tenant(work: Work, tenant: Tenant, user: str, row: ServerRow | None) -> Ten
     has_home = tenants.find_owner(work.tx, user, tenant.id) is not None
     wanted = ledger.Wanted(user, None if row is None else row.id, not has_home)
     refusals = usage.refusals(work, tenant, held, wanted, profiles.values())
+    images = [
+        _card(made, refusals[made.name], image=each) for each, made in team_images.startable(work, tenant).values()
+    ]
     return TenantOptions(
         name=tenant.name,
         title=tenant.title,
-        profiles=tuple(_card(each, refusals[each.name]) for each in profiles.values()),
+        profiles=(*(_card(each, refusals[each.name]) for each in profiles.values()), *images),
         checkpoints=() if row is None else tuple(checkpoints.of_servers(work.tx, [row.id])),
         use=usage.uses(tenant, held, user),
     )
 
 
-def _card(profile: Profile, refusal: str) -> ProfileCard:
+def _card(profile: Profile, refusal: str, *, image: TeamImage | None = None) -> ProfileCard:
     return ProfileCard(
         name=profile.name,
+        image="" if image is None else image.name,
         title=profile.title,
-        description=profile.description,
+        description=profile.description if image is None else _said(image),
         cpu=profile.resources.cpu,
         memory=profile.resources.memory,
         refusal=refusal,
+    )
+
+
+def _said(image: TeamImage) -> str:
+    made = image.made_from
+    return (
+        f"Your team's image: the environment of {made.user} as of {made.saved_at:%d %B %Y}, on profile {image.profile}."
     )

@@ -13,13 +13,16 @@ from ..store import agents, checkpoints, operations, servers
 from ..store.activity import note_cpu
 from ..store.operations import OperationRow
 from ..store.servers import ServerRow
+from . import team_images
 
 
 def hear(work: Work, poll: Poll, busy: Iterable[tuple[str, int]]) -> None:
     """Keep what a poll says that must outlive this process. `busy`: containers that use the CPU."""
     agents.heard(work.tx, poll.node, poll.version, work.now)
     if poll.forgotten:
-        checkpoints.forgotten(work.tx, poll.node, poll.forgotten)
+        checkpoints.forgotten(work.tx, poll.forgotten)
+    for each in poll.copied:
+        team_images.copied(work, each)
     note_cpu(work.tx, busy, work.now)
 
 
@@ -48,7 +51,8 @@ def orders_for(work: Work, poll: Poll) -> Orders:
     wanted = checkpoints.wanted_soon(work.tx, poll.node, since, work.context.settings.prefetch_count)
     here = frozenset(poll.local_checkpoints)
     prefetch = tuple(each for each in wanted if each not in here)
-    return Orders(orders=tuple(orders), prefetch=prefetch, forget=tuple(checkpoints.to_forget(work.tx, poll.node)))
+    forget = tuple(checkpoints.to_forget(work.tx, poll.node, work.now))
+    return Orders(orders=tuple(orders), prefetch=prefetch, forget=forget, copies=team_images.copies(work))
 
 
 def _order(work: Work, server: ServerRow, row: OperationRow) -> Order:

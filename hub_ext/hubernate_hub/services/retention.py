@@ -33,8 +33,8 @@ def settle(work: Work, tenant: TenantId) -> list[Leaving]:
     row = tenants.lock(work.tx, tenant)  # no start may choose one of them meanwhile
     if row is None:
         return []
-    for each in sorted({each.stored.server_id for each in _due(work, row)}):
-        servers.lock(work.tx, each)
+    for server in sorted({each.stored.server_id for each in _due(work, row)}):
+        servers.lock(work.tx, server)
     mine = checkpoints.stored(work.tx, tenant).get(tenant, [])
     decided = what_goes(mine, row.tenant.retention, work.now, checkpoints.in_use(work.tx, tenant))
     for stored, goes in _news(mine, decided, work):

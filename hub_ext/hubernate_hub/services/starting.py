@@ -17,7 +17,7 @@ from hubernate_core.wire import StartRequest
 from ..context import Work
 from ..store import checkpoints, members, operations, servers, tenants
 from ..store.servers import ServerRow
-from . import ledger
+from . import ledger, team_images
 from .opening import Wish, open_operation
 from .placing import place
 from .retrying import due
@@ -61,7 +61,7 @@ def start(work: Work, request: StartRequest) -> Ticket:
     owner = owner or tenants.add_owner(work.tx, user, request.user, tenant.id)
     token = secrets.token_urlsafe(32)
     fresh = replace(
-        _environment(profile, checkpoint),
+        _environment(work, profile, checkpoint),
         id=ServerId(new_id()) if row is None else row.id,
         owner_id=owner.id,
         name=name,
@@ -202,6 +202,8 @@ def _profile(
     if checkpoint is not None:
         # The start form sends its preselected profile along; a saved environment runs on its own.
         return work.context.catalogue.profile(checkpoint.profile, tenant)
+    if choice.image:
+        return team_images.profile_of(work, tenant, choice.image)
     if choice.profile:
         return work.context.catalogue.profile(choice.profile, tenant)
     allowed = work.context.catalogue.allowed(tenant)
@@ -212,7 +214,7 @@ def _profile(
     return next(iter(allowed.values()))
 
 
-def _environment(profile: Profile, checkpoint: Checkpoint | None) -> ServerRow:
+def _environment(work: Work, profile: Profile, checkpoint: Checkpoint | None) -> ServerRow:
     """A row that says what runs; whose it is comes from the caller."""
     base = parse_image(profile.image, need_digest=True)
     return ServerRow(
@@ -223,7 +225,9 @@ def _environment(profile: Profile, checkpoint: Checkpoint | None) -> ServerRow:
         generation=0,
         profile=profile,
         start=Start.CONTINUE,
-        base_repository=base.repository,
+        base_repository=base.repository
+        if checkpoint is None
+        else team_images.base_repository(work, checkpoint, base.repository),
         base_digest=base.digest if checkpoint is None else checkpoint.base_digest,
         image_repository=base.repository if checkpoint is None else checkpoint.repository,
         image_digest=base.digest if checkpoint is None else checkpoint.digest,

@@ -1,10 +1,10 @@
 """Checkpoint rows, and the references that agents shall forget."""
 
 from collections.abc import Iterable
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any
 
-from sqlalchemy import Row, and_, delete, exists, func, insert, select, update
+from sqlalchemy import Row, and_, delete, exists, func, insert, or_, select, update
 
 from hubernate_core.checkpoint import Checkpoint
 from hubernate_core.names import CheckpointId, OperationId, ServerId, TenantId
@@ -15,6 +15,7 @@ from .schema import checkpoints, forgets, operations, owners, servers, team_imag
 
 _DOMAIN = tuple(Checkpoint.model_fields)
 _REFERENCE = checkpoints.c.repository + "@" + checkpoints.c.digest
+_OTHERS_AFTER = timedelta(days=1)
 _TO_BE_COPIED = and_(team_images.c.offered_at.is_(None), team_images.c.retired_at.is_(None))
 
 
@@ -118,7 +119,7 @@ def wanted_soon(tx: Tx, node: str, since: datetime, limit: int) -> list[str]:
 
 
 def forget(tx: Tx, reference: str, node: str, now: datetime) -> None:
-    """Queue a ``repository@digest`` for deletion by the agent of `node`."""
+    """Queue a ``repository@digest`` for deletion by the agent of `node`; empty: by any."""
     if not queued(tx, reference):
         tx.execute(insert(forgets).values(reference=reference, node=node, asked_at=now))
 
@@ -128,10 +129,11 @@ def queued(tx: Tx, reference: str) -> bool:
     return tx.execute(select(forgets.c.node).where(forgets.c.reference == reference)).first() is not None
 
 
-def to_forget(tx: Tx, node: str, limit: int = 50) -> list[str]:
+def to_forget(tx: Tx, node: str, now: datetime, limit: int = 50) -> list[str]:
     """References that `node` shall forget now: none that a checkpoint still names or a server runs from (F45).
 
-    What was queued during an operation waits for its end, so that a late repeat of its report is known (`queued`).
+    Those of no node, and those that their own did not delete within a day, are for whichever asks first. What was
+    queued during an operation waits for its end, so that a late repeat of its report is known (`queued`).
     """
     named = exists().where(forgets.c.reference == _REFERENCE, checkpoints.c.deleted_at.is_(None))
     running = exists().where(
@@ -143,13 +145,14 @@ def to_forget(tx: Tx, node: str, limit: int = 50) -> list[str]:
         operations.c.finished_at.is_(None),
         operations.c.requested_at <= forgets.c.asked_at,
     )
-    query = select(forgets.c.reference).where(forgets.c.node == node, ~named, ~running, ~copied, ~saving)
+    mine = or_(forgets.c.node.in_((node, "")), forgets.c.asked_at < now - _OTHERS_AFTER)
+    query = select(forgets.c.reference).where(mine, ~named, ~running, ~copied, ~saving)
     return list(tx.execute(query.order_by(forgets.c.asked_at).limit(limit)).scalars())
 
 
-def forgotten(tx: Tx, node: str, references: Iterable[str]) -> None:
-    """`node` deleted these."""
-    tx.execute(delete(forgets).where(forgets.c.node == node, forgets.c.reference.in_(list(references))))
+def forgotten(tx: Tx, references: Iterable[str]) -> None:
+    """These are deleted."""
+    tx.execute(delete(forgets).where(forgets.c.reference.in_(list(references))))
 
 
 def stored_bytes(tx: Tx) -> tuple[int, int]:
