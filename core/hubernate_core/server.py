@@ -36,7 +36,7 @@ class StartChoice(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="forbid")
     profile: str = ""
-    image: str = Field("", description="a team image to start from instead of the profile's own")
+    team_image: str = Field("", description="a team image to start from instead of the profile's own")
     tenant: str = ""
     start: Start = Start.CONTINUE
     checkpoint_id: CheckpointId | None = None
@@ -45,8 +45,8 @@ class StartChoice(BaseModel):
     def _check(self) -> "StartChoice":
         if (self.start is Start.CHECKPOINT) != (self.checkpoint_id is not None):
             raise InvalidInput("checkpoint_id", "name a checkpoint exactly when start is 'checkpoint'")
-        if self.profile and self.image:
-            raise InvalidInput("image", "a team image has its profile; choose one of the two")
+        if self.profile and self.team_image:
+            raise InvalidInput("team_image", "a team image has its profile; choose one of the two")
         if self.checkpoint_id is not None:
             check_id(self.checkpoint_id, "checkpoint_id")
         return self

@@ -164,7 +164,7 @@ class ProfileCard(_Wire):
     """One profile as the start form shows it."""
 
     name: str
-    image: str = Field("", description="name of the team image that it starts from; empty: the profile's own")
+    team_image: str = Field("", description="name of the team image that it starts from; empty: the profile's own")
     title: str
     description: str = ""
     cpu: int = Field(description="thousandths of a core")

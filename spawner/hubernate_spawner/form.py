@@ -70,7 +70,7 @@ def age(past: timedelta) -> str:
 
 def _tenant(tenant: TenantOptions, options: StartOptions, now: datetime) -> dict[str, object]:
     usable = [each for each in tenant.checkpoints if each.usable]
-    titles = {each.name: each.title for each in tenant.profiles if not each.image}
+    titles = {each.name: each.title for each in tenant.profiles if not each.team_image}
     default = options.default.start if usable else Start.CLEAN
     profiles = list(titles)
     wanted = options.default.profile
@@ -113,8 +113,8 @@ def _line(checkpoint: Checkpoint, titles: dict[str, str], now: datetime) -> str:
 
 def _card(profile: ProfileCard) -> dict[str, str]:
     return {
-        "name": f"image:{profile.image}" if profile.image else profile.name,
-        "image": profile.image,
+        "name": f"team_image:{profile.team_image}" if profile.team_image else profile.name,
+        "image": profile.team_image,
         "title": profile.title,
         "description": profile.description,
         "refusal": profile.refusal,

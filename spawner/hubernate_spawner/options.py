@@ -33,9 +33,9 @@ def from_form(form: Mapping[str, Sequence[object]]) -> dict[str, str]:
             raise InvalidInput(shorten(key, 40), "give exactly one text")
         if values[0]:
             options[key] = values[0]
-    kind, _, image = options.get("profile", "").partition(":")
-    if kind == "image":  # team images stand among the profiles, of which one is chosen
-        options |= {"image": image}
+    kind, _, name = options.get("profile", "").partition(":")
+    if kind == "team_image":  # the form has them among the profiles, since one of all is chosen
+        options |= {"team_image": name}
         options.pop("profile")
     if options.get("start") != Start.CHECKPOINT:
         options.pop("checkpoint_id", None)  # the form's list always has something selected
@@ -58,7 +58,7 @@ def read_choice(options: object) -> StartChoice:
     for key, value in values.items():
         if not isinstance(value, str) or len(value) > _TEXT_MAX:
             raise InvalidInput(key, f"give a text of at most {_TEXT_MAX} characters")
-    for key in ("profile", "image"):
+    for key in ("profile", "team_image"):
         if key in values:
             check_profile_name(values[key])
     if "tenant" in values:

@@ -64,7 +64,7 @@ def test_what_is_in_it_and_whose_it_was_is_said_before_it_is_offered(service: Ru
 def test_a_member_starts_from_it_and_their_own_checkpoints_build_on_top(service: Running, ada: Caller) -> None:
     checkpoint = a_checkpoint(service, service.start("eve"))
     early = promote(ada, checkpoint).json()
-    refused = service.request_start("nina", image="lab")
+    refused = service.request_start("nina", team_image="lab")
     assert refused.status_code == 409
     assert "being prepared" in refused.json()["detail"]
     agent = service.agent()
@@ -72,9 +72,9 @@ def test_a_member_starts_from_it_and_their_own_checkpoints_build_on_top(service:
     assert ada("GET", "/tenants/physics/images").json()["items"][0]["problem"] == "the disk is full"
     agent.poll(copied=[{"reference": f"{early['repository']}@{early['digest']}"}])
     options = service.spawner("POST", "/users/nina/start-options", json={"groups": ["physics"]}).json()
-    cards = {(each["name"], each["image"]): each for each in options["tenants"][0]["profiles"]}
+    cards = {(each["name"], each["team_image"]): each for each in options["tenants"][0]["profiles"]}
     assert "environment of eve" in cards[("base", "lab")]["description"]
-    started = service.start("nina", image="lab", profile="")
+    started = service.start("nina", team_image="lab", profile="")
     assert started.ticket.image == f"127.0.0.1:5000/{early['repository']}@{checkpoint['digest']}"
     assert early["repository"].startswith(f"t-{started.ticket.tenant_id}/"), "no other team's pods may run it"
     assert (started.ticket.checkpoint, started.ticket.profile.name) == (None, "base")
@@ -102,7 +102,7 @@ def test_nobody_of_another_team_sees_or_starts_it(service: Running, ada: Caller,
         "POST", "/tenants/biology/images?confirm=contents", json={"checkpoint": checkpoint["id"], "name": "x"}
     )
     assert foreign.status_code == 404
-    assert service.request_start("bob", groups=(), image="lab").status_code == 404
+    assert service.request_start("bob", groups=(), team_image="lab").status_code == 404
     member = service.person("eve", groups=("physics",))
     assert promote(member, checkpoint, "other").status_code == 403
 
@@ -110,10 +110,10 @@ def test_nobody_of_another_team_sees_or_starts_it(service: Running, ada: Caller,
 def test_a_retired_image_is_offered_no_more_and_goes_when_nothing_stands_on_it(service: Running, ada: Caller) -> None:
     checkpoint = a_checkpoint(service, service.start("eve"))
     image = offered(service, ada, checkpoint)
-    started = service.start("nina", image="lab", profile="")
+    started = service.start("nina", team_image="lab", profile="")
     assert ada("DELETE", "/tenants/physics/images/lab").status_code == 204
     assert ada("DELETE", "/tenants/physics/images/lab").status_code == 404
-    assert service.request_start("zoe", image="lab").status_code == 404
+    assert service.request_start("zoe", team_image="lab").status_code == 404
     reference = f"{image['repository']}@{image['digest']}"
     agent = service.agent()
     sweep(service)
@@ -144,7 +144,7 @@ def test_the_checkpoint_may_go_while_the_image_is_offered_but_not_before_it_is_c
     settle(service)
     assert first["id"] not in ada("GET", f"/servers/{server.id}/checkpoints").text
     assert agent.poll().forget == (made["source"],)
-    assert service.start("zoe", image="lab", profile="").ticket.image.endswith(made["digest"])
+    assert service.start("zoe", team_image="lab", profile="").ticket.image.endswith(made["digest"])
 
 
 def test_an_image_counts_towards_what_the_team_may_save(service: Running, ada: Caller, root: Caller) -> None:

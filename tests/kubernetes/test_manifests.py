@@ -158,11 +158,12 @@ def test_pod_security_holds_in_the_namespace(tenant: TenantId, field: str, value
     [
         f"docker.io/library/ubuntu@{DIGEST}",
         f"{REGISTRY}/t-tother0000/u-oaaaaaaaa1@{DIGEST}",
+        f"{REGISTRY}/t-tother0000/i-iaaaaaaaa1@{DIGEST}",
         f"{REGISTRY}/profiles-evil/x@{DIGEST}",
         f"{REGISTRY}/platform/gate-evil@{DIGEST}",
         f"{REGISTRY}/profiles/base:v1",
     ],
-    ids=["public", "another tenant's", "beside a repository", "beside the gate", "no digest"],
+    ids=["public", "another tenant's", "another team's image", "beside a repository", "beside the gate", "no digest"],
 )
 def test_no_other_image_runs(tenant: TenantId, image: str) -> None:
     for kind in ("containers", "initContainers"):
@@ -171,8 +172,9 @@ def test_no_other_image_runs(tenant: TenantId, image: str) -> None:
         assert "only images of this platform and of this tenant" in dry_run(changed)
 
 
-def test_images_of_profiles_run(tenant: TenantId) -> None:
-    assert dry_run(pod(tenant, image=f"{REGISTRY}/profiles/base@{DIGEST}")) == ""
+def test_images_of_profiles_and_of_the_team_run(tenant: TenantId) -> None:
+    for image in ("profiles/base", f"t-{tenant}/i-iaaaaaaaa1"):
+        assert dry_run(pod(tenant, image=f"{REGISTRY}/{image}@{DIGEST}")) == ""
 
 
 def test_nobody_chooses_a_node_past_the_scheduler(tenant: TenantId) -> None:

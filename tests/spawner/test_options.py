@@ -25,6 +25,7 @@ ID = "caaaaaaaa1"
         ({}, StartChoice()),
         ({"start": "clean", "profile": "base"}, StartChoice(start=Start.CLEAN, profile="base")),
         ({"start": "checkpoint", "checkpoint_id": ID}, StartChoice(start=Start.CHECKPOINT, checkpoint_id=ID)),
+        ({"start": "clean", "team_image": "lab"}, StartChoice(start=Start.CLEAN, team_image="lab")),
         ({"start": "safe", "tenant": "research"}, StartChoice(start=Start.SAFE, tenant="research")),
         ({"start": "", "profile": "", "checkpoint_id": None}, StartChoice()),
     ],
@@ -57,7 +58,8 @@ def test_a_misspelt_key_is_told_the_right_one() -> None:
     [
         "clean", [["start", "clean"]], 7,
         {"start": "resume"}, {"start": ["clean"]}, {"start": True}, {"start": 1},
-        {"profile": ".*"}, {"profile": 0}, {"profile": {"name": "base"}}, {"profile": "Base"}, {"profile": "../base"},
+        {"team_image": "other/registry"}, {"team_image": "lab", "profile": "base"}, {"profile": ".*"},
+        {"profile": 0}, {"profile": {"name": "base"}}, {"profile": "Base"}, {"profile": "../base"},
         {"profile": "base\n"}, {"profile": "b" * 5000}, {"profile": "base", "tenant": "kube-system"},
         {"tenant": "a,b=c"}, {"tenant": ["research"]},
         {"start": "checkpoint"}, {"start": "clean", "checkpoint_id": ID},
@@ -82,8 +84,10 @@ def test_the_form_sends_one_text_each() -> None:
     for twice in ({"start": ["clean", "safe"]}, {"profile_file": [{"body": b""}]}, {"start": []}):
         with pytest.raises(InvalidInput):
             from_form(twice)
-    with pytest.raises(InvalidInput):
-        read_choice(from_form({"image": ["ubuntu"]}))
+    assert from_form({"start": ["clean"], "profile": ["team_image:lab"]}) == {"start": "clean", "team_image": "lab"}
+    for smuggled in ({"image": ["ubuntu"]}, {"profile": ["image:ubuntu"]}, {"profile": ["team_image:../x"]}):
+        with pytest.raises(InvalidInput):
+            read_choice(from_form(smuggled))
 
 
 def test_a_clean_or_older_start_is_a_choice_for_once() -> None:
@@ -135,6 +139,17 @@ def test_a_first_start_asks_for_the_profile_alone() -> None:
     assert 'value="base" checked' in html
     assert 'type="radio" name="start"' not in html
     assert "hidden" not in html.split("<fieldset")[1].split(">")[0]
+
+
+def test_a_team_image_is_one_of_the_cards_and_changes_no_other_title() -> None:
+    image = BASE.model_copy(update={"team_image": "lab", "title": "The lab's tools", "description": "of <eve>"})
+    tenant = TenantOptions(name="research", profiles=(BASE, image), checkpoints=(_checkpoint(3, 5),))
+    html = make_form(StartOptions(tenants=(tenant,), default=StartChoice(profile="base")), NOW)
+    assert 'value="base" checked' in html
+    assert 'value="team_image:lab"' in html
+    assert html.count(">team image<") == 1
+    assert "of &lt;eve&gt;" in html
+    assert "Base · saved 5 min ago" in html
 
 
 def test_several_teams_are_chosen_from_and_no_team_is_told() -> None:

@@ -12,7 +12,7 @@ from threading import Condition, Thread
 from hubernate_core.errors import Conflict
 from hubernate_core.names import OperationId
 from hubernate_core.operation import Kind, Operation, Step, advance
-from hubernate_core.wire import Answer, Directive, Order, Orders, Poll, Report, SavedImage
+from hubernate_core.wire import Answer, Copy, Directive, Order, Orders, Poll, Report, SavedImage
 
 TOKEN = "agent-token-of-the-test"
 
@@ -40,6 +40,7 @@ class FakeService:
         self.polls: list[Poll] = []
         self.prefetch: tuple[str, ...] = ()
         self.forget: tuple[str, ...] = ()
+        self.copies: tuple[Copy, ...] = ()
         self.down = False
         self.deleting = False
         self.decide: Callable[[Row], Directive] = _by_kind
@@ -129,7 +130,10 @@ class FakeService:
             self.changed.wait_for(lambda: bool(open_rows()) and not self.down, timeout=min(poll.wait_s, 1.0))
             orders = tuple(row.order.model_copy(update={"step": row.operation.step}) for row in open_rows())
         return Orders(
-            orders=orders, prefetch=self.prefetch, forget=tuple(x for x in self.forget if x not in poll.forgotten)
+            orders=orders,
+            prefetch=self.prefetch,
+            forget=tuple(x for x in self.forget if x not in poll.forgotten),
+            copies=self.copies,
         )
 
     def _report(self, row: Row, report: Report) -> tuple[int, str]:

@@ -55,7 +55,7 @@ def _tenant(work: Work, tenant: Tenant, user: str, row: ServerRow | None) -> Ten
 def _card(profile: Profile, refusal: str, *, image: TeamImage | None = None) -> ProfileCard:
     return ProfileCard(
         name=profile.name,
-        image="" if image is None else image.name,
+        team_image="" if image is None else image.name,
         title=profile.title,
         description=profile.description if image is None else _said(image),
         cpu=profile.resources.cpu,

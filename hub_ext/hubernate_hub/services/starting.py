@@ -202,8 +202,8 @@ def _profile(
     if checkpoint is not None:
         # The start form sends its preselected profile along; a saved environment runs on its own.
         return work.context.catalogue.profile(checkpoint.profile, tenant)
-    if choice.image:
-        return team_images.profile_of(work, tenant, choice.image)
+    if choice.team_image:
+        return team_images.profile_of(work, tenant, choice.team_image)
     if choice.profile:
         return work.context.catalogue.profile(choice.profile, tenant)
     allowed = work.context.catalogue.allowed(tenant)

@@ -36,10 +36,12 @@ async def my_servers(request: Request, context: ContextOf, person: SignedIn) -> 
 
 
 @router.get("/fragment/servers/{server}")
-async def one_card(request: Request, context: ContextOf, person: SignedIn, server: str) -> Response:
-    """One card, for a page that is open."""
+async def one_card(
+    request: Request, context: ContextOf, person: SignedIn, server: str, owner: bool = False
+) -> Response:
+    """One card, for a page that is open; with `owner` as an admin's page has it."""
     found = await context.read(lambda work: views.cards(work, [server_of(work, person, server)]))
-    return await page(request, context, "card.html", card=found[0], person=person, owner=False)
+    return await page(request, context, "card.html", card=found[0], person=person, owner=owner)
 
 
 @router.get("/admin")

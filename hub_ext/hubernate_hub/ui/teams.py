@@ -14,12 +14,12 @@ from ..api.auth import ContextOf, SignedIn
 from ..api.paging import Cursor, decode, encode
 from ..context import Work
 from ..services import governing, ledger, people_use, usage
-from ..store import audit, tenants
+from ..store import audit, servers, team_images, tenants
 from . import views
 from .render import page
 
 router = APIRouter(include_in_schema=False)
-_TEAMS, _PEOPLE, _DEEDS, _LEAVING = 50, 100, 20, 20
+_TEAMS, _PEOPLE, _DEEDS, _LEAVING, _SERVERS = 50, 100, 20, 20, 20
 
 
 @router.get("/teams")
@@ -45,6 +45,22 @@ async def team_list(
     return await page(request, context, "teams.html", person=person, q=part, **await context.read(use))
 
 
+@router.get("/teams/{tenant}/servers")
+async def team_servers(
+    request: Request, context: ContextOf, person: SignedIn, tenant: str, cursor: Cursor = ""
+) -> Response:
+    """The members' servers, for the team's admins."""
+    door = Door(person, Standing.TENANT_ADMIN)
+
+    def use(work: Work) -> dict[str, Any]:
+        row = door.tenant(work, tenant)
+        found = servers.page_of_tenant(work.tx, row.id, after=decode(cursor), limit=_SERVERS + 1)
+        more = encode(found[_SERVERS - 1].id) if len(found) > _SERVERS else ""
+        return {"team": row.tenant, "cards": views.cards(work, found[:_SERVERS]), "next": more}
+
+    return await page(request, context, "team_servers.html", person=person, **await context.read(use))
+
+
 @router.get("/teams/{tenant}")
 async def one_team(request: Request, context: ContextOf, person: SignedIn, tenant: str) -> Response:
     """One team."""
@@ -64,6 +80,9 @@ async def one_team(request: Request, context: ContextOf, person: SignedIn, tenan
             "use": usage.uses(row.tenant, held, person.user),
             "people": people[:_PEOPLE],
             "more": max(0, len(people) - _PEOPLE),
+            "images": [
+                (each, views.moment(each.created_at, work.now)) for each in team_images.of_tenants(work.tx, [row.id])
+            ],
             "leaving": [views.going(each, work.now) for each in going[:_LEAVING]],
             "leaving_more": max(0, len(going) - _LEAVING),
             "groups": row.tenant.groups_of(row.name),

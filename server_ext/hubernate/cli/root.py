@@ -12,7 +12,7 @@ from rich.console import Console
 
 from hubernate_core.errors import Broken, HubernateError, Unavailable, UserError
 
-from . import checkpoints, documents, sources, teams
+from . import checkpoints, documents, sources, team_images, teams
 
 GROUP = "hubernate.commands"
 EXIT_CODES: tuple[tuple[type[HubernateError], int], ...] = ((UserError, 2), (Unavailable, 3), (Broken, 1))
@@ -28,8 +28,9 @@ def make_app() -> typer.Typer:
     app.callback()(_root)
     for own in (teams.app, documents.app):
         app.add_typer(own)
-    for group, commands in (("checkpoints", checkpoints.app), ("sources", sources.app)):
-        app.add_typer(commands, name=group)
+    groups = {"checkpoints": checkpoints.app, "team-images": team_images.app, "sources": sources.app}
+    for name, commands in groups.items():
+        app.add_typer(commands, name=name)
     for entry in sorted(entry_points(group=GROUP), key=lambda each: each.name):
         _add(app, entry)
     return app

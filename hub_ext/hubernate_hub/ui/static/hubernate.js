@@ -36,7 +36,7 @@
   async function refresh(id) {
     const card = document.getElementById(`server-${id}`);
     if (!card || busy(card) || document.hidden) return;
-    const answer = await fetch(`${base}fragment/servers/${id}`, { credentials: "same-origin" });
+    const answer = await fetch(`${base}fragment/servers/${id}${card.dataset.owner ? "?owner=true" : ""}`, { credentials: "same-origin" });
     if (answer.status === 401) { location.reload(); return; }
     if (!answer.ok) return;
     const fresh = new DOMParser().parseFromString(await answer.text(), "text/html").querySelector("article");
@@ -85,6 +85,28 @@
   }
 
   const pin = (id, pinned) => ask("PATCH", `checkpoints/${id}`, { pinned });
+
+  const wake = (server) => ask("POST", `servers/${server}/start`);
+
+  async function promote(checkpoint, team) {
+    const name = prompt("Name of the team image: lower-case letters, digits and hyphens.");
+    if (!name) return;
+    const body = { checkpoint, name };
+    try {
+      await ask("POST", `tenants/${team}/images`, body);
+    } catch (problem) {
+      if (problem.known?.confirm !== "contents") throw problem;
+      if (!confirm(`${problem.message.split(". Nothing was offered yet")[0]}.\n\nOffer it to the whole team?`)) return;
+      await ask("POST", `tenants/${team}/images?confirm=contents`, body);
+      say(`${name} is being prepared; members can start from it within a minute.`);
+    }
+  }
+
+  async function retire(image, team) {
+    if (!confirm(`Offer ${image} no more? What runs from it goes on, and what was saved on top of it stays.`)) return;
+    await ask("DELETE", `tenants/${team}/images/${image}`);
+    location.reload();
+  }
 
   async function act(work, card) {
     try { await work(); } catch (problem) { say(problem.message); }
@@ -136,10 +158,13 @@
     const button = event.target.closest("button[type=button]");
     if (!button) return;
     const card = button.closest(".hbn-server");
-    const { open: kind, server, ask: question, delete: gone, label, rename: named, name, pin: held, pinned } = button.dataset;
+    const { open: kind, server, ask: question, delete: gone, label, rename: named, name, pin: held, pinned, wake: asleep, promote: offered, retire: image, of: team } = button.dataset;
     if (kind && (!question || confirm(question))) { button.disabled = true; act(() => open(kind, server, ""), card); }
     if (gone) act(() => remove(gone, label), card);
     if (named) act(() => rename(named, name), card);
+    if (asleep && confirm(question)) act(() => wake(asleep), card);
+    if (offered) act(() => promote(offered, team), card);
+    if (image) act(() => retire(image, team), card);
     if (held) act(() => pin(held, Boolean(pinned)), card);
   });
 
