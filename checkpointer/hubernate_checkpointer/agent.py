@@ -17,14 +17,14 @@ from traitlets.config import Application
 from hubernate_core.errors import HubernateError, InvalidInput, Unavailable
 from hubernate_core.names import OperationId
 from hubernate_core.operation import Step
-from hubernate_core.wire import Copied, Copy, Order, Orders, Poll
+from hubernate_core.wire import Order, Orders, Poll
 
 from .cache import ImageCache
 from .capture.connect import connect
 from .config import CheckpointAgent
-from .copies import carry_out
 from .freeze import Freezer
 from .health import Metrics, serve
+from .house import House
 from .inventory import Inventory
 from .journal import Journal
 from .lock import alone
@@ -70,16 +70,11 @@ class Agent:
         self._tools = Tools(settings, engine, registry, journal, freezer, self.metrics, self._stop, on_step)
         self._service = Service(settings.service_url, Path(settings.token_file))
         self._cache = ImageCache(engine, registry, settings.registry, self._folder, settings.image_cache_bytes)
+        self._house = House(engine, registry, self._cache, self._stop)
         self._inventory = Inventory(engine, settings.instance, self._stop)
         self._pool = ThreadPoolExecutor(settings.concurrency, thread_name_prefix="operation")
         self._busy: dict[OperationId, Order] = {}
         self._lock = Lock()
-        self._forgotten: tuple[str, ...] = ()
-        self._wanted: tuple[str, ...] = ()
-        self._to_forget: tuple[str, ...] = ()
-        self._copied: tuple[Copied, ...] = ()
-        self._to_copy: tuple[Copy, ...] = ()
-        self._house = Event()
         self._asked = False
 
     def run(self) -> None:
@@ -98,7 +93,7 @@ class Agent:
         self._drop_old_indexes()
         socket = Path(self._settings.health_socket) if self._settings.health_socket else self._folder / "health.sock"
         health = serve(socket, self.metrics)
-        for name, task in (("poll", self._ask_for_work), ("cache", self._keep_house)):
+        for name, task in (("poll", self._ask_for_work), ("house", self._house.keep)):
             Thread(target=task, name=name, daemon=True).start()
         self._stop.wait()
         # A poll under way is left behind: it may last as long as the service likes, and holds nothing.
@@ -108,7 +103,7 @@ class Agent:
     def stop(self) -> None:
         """End soon: what is under way thaws and is left to the next agent."""
         self._stop.set()
-        self._house.set()
+        self._house.end()
 
     def _ask_for_work(self) -> None:
         while not self._stop.is_set():
@@ -137,13 +132,12 @@ class Agent:
             self._drop_finished(orders)
         for order in orders.orders:
             self._take(order)
-        with self._lock:
-            self._wanted, self._to_forget, self._to_copy = orders.prefetch, orders.forget, orders.copies
-        self._house.set()
+        self._house.order(orders)
 
     def _poll(self) -> Orders:
         with self._lock:
-            busy, forgotten, copied = tuple(self._busy), self._forgotten, self._copied
+            busy = tuple(self._busy)
+        done = self._house.done
         poll = Poll(
             node=self._settings.node,
             version=_VERSION,
@@ -151,14 +145,11 @@ class Agent:
             containers=self._inventory.look(),
             busy_with=busy,
             local_checkpoints=self._cache.ready,
-            forgotten=forgotten,
-            copied=copied,
+            **done._asdict(),
         )
         orders = self._service.poll(poll)
         self.metrics.polled.set_to_current_time()
-        with self._lock:
-            self._forgotten = tuple(each for each in self._forgotten if each not in forgotten)
-            self._copied = tuple(each for each in self._copied if each not in copied)
+        self._house.told(done)
         return orders
 
     def _take(self, order: Order) -> None:
@@ -209,23 +200,6 @@ class Agent:
         finally:
             reporter.close()
         self._tools.journal.forget(order.operation_id)
-
-    def _keep_house(self) -> None:
-        """Copy what is offered, delete what retention lets go and make ready what is wanted, beside the polls."""
-        while not self._stop.is_set():
-            self._house.wait()
-            self._house.clear()
-            with self._lock:
-                wanted, forget, copies = self._wanted, self._to_forget, self._to_copy
-            try:
-                copied = carry_out(self._tools.registry, copies)
-                done = self._cache.forget(forget)
-                with self._lock:
-                    self._forgotten = tuple(dict.fromkeys((*self._forgotten, *done)))
-                    self._copied = tuple(dict.fromkeys((*self._copied, *copied)))
-                self._cache.prepare(wanted, self._stop)
-            except (HubernateError, OSError) as problem:
-                _log.warning("cannot look after images", extra={"problem": str(problem)})
 
     def _drop_finished(self, orders: Orders) -> None:
         """The first answer names every operation of this node that was begun: what else the journal holds is over."""

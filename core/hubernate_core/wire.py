@@ -14,6 +14,7 @@ gate     → POST /api/v1/gate/activity                       GateActivity → 2
 
 from datetime import datetime
 from enum import StrEnum
+from typing import Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
@@ -54,6 +55,15 @@ class Copied(_Wire):
     problem: str = Field("", max_length=500, description="why it is not there; empty: it is, and was read back")
 
 
+class Leftover(_Wire):
+    """What a deleted tenant left on the engine: a home volume, or its network."""
+
+    kind: Literal["home", "network"]
+    name: str = Field(description="as the engine knows it")
+    tenant_id: TenantId
+    owner_id: OwnerId | None = Field(None, description="whose home it was")
+
+
 class Poll(_Wire):
     """An agent asks for work and says what is on its node."""
 
@@ -65,6 +75,7 @@ class Poll(_Wire):
     local_checkpoints: tuple[str, ...] = Field((), description="repository@digest of saved images ready here")
     forgotten: tuple[str, ...] = Field((), description="repository@digest whose manifests it deleted")
     copied: tuple[Copied, ...] = ()
+    removed: tuple[Leftover, ...] = Field((), description="of the engine, or not there any more")
 
 
 class Order(_Wire):
@@ -100,6 +111,7 @@ class Orders(_Wire):
     prefetch: tuple[str, ...] = Field((), description="repository@digest to make ready, most wanted first")
     forget: tuple[str, ...] = Field((), description="repository@digest whose manifests to delete")
     copies: tuple[Copy, ...] = Field((), description="images to make appear in another repository")
+    leftovers: tuple[Leftover, ...] = Field((), description="to remove from the engine, with what is in them")
 
 
 class SavedImage(_Wire):

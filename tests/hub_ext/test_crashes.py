@@ -17,7 +17,7 @@ import uvicorn
 from hubernate_core.operation import Step
 from hubernate_core.wire import Order
 from support.fake_hub import FakeHub
-from support.platform_service import Running, ScriptedAgent, saved, write_state
+from support.platform_service import Running, ScriptedAgent, eventually, running, saved, write_state
 
 SCRIPT = textwrap.dedent(
     """
@@ -126,3 +126,30 @@ def test_it_ends_on_a_signal(place: tuple[Path, Running]) -> None:
     with process(folder, port) as child:
         os.kill(child.pid, signal.SIGTERM)
         child.wait(10)
+
+
+@pytest.mark.parametrize("point", ["departure:before", "departure:after"])
+def test_a_deleted_team_goes_although_the_service_is_killed_on_the_way(place: tuple[Path, Running], point: str) -> None:
+    folder, service = place
+    with running(folder) as first:
+        root = first.person("root", admin=True)
+        root("POST", "/tenants", json={"name": "chemistry", "members": [{"user": "eve"}]})
+        server = first.start("eve", groups=())
+        first.tell(server.ticket, "stop", {"generation": 1})
+        agent = first.agent()
+        agent.finish(agent.order())
+        root("POST", "/tenants/chemistry/deletion")
+        assert root("DELETE", "/tenants/chemistry?confirm=chemistry").status_code == 204
+    port = int(service.url.rpartition(":")[2])
+    killed = subprocess.run([sys.executable, "-c", SCRIPT, str(folder), str(port), point], timeout=60, check=False)
+    assert killed.returncode == -signal.SIGKILL, "in its first round"
+    with process(folder, port):
+        agent = service.agent()
+
+        def all_of_it() -> bool:
+            orders = agent.poll()
+            agent.poll(forgotten=list(orders.forget), removed=[each.model_dump() for each in orders.leftovers])
+            return {each.kind for each in orders.leftovers} == {"network"} and not orders.forget
+
+        eventually("home, image and network are given up", all_of_it)
+        eventually("nothing is left", lambda: not agent.poll().leftovers)

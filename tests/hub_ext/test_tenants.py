@@ -229,26 +229,6 @@ def test_a_suspended_team_starts_nothing_and_keeps_what_runs(service: Running, r
     assert service.request_start("bob", profile="base").status_code == 200
 
 
-def test_deleting_is_refused_while_anything_is_unsaved_and_asks_twice(service: Running, root: Caller) -> None:
-    server = service.start("eve")
-    refused = root("DELETE", "/tenants/physics?confirm=physics")
-    assert refused.status_code == 409
-    assert "unsaved" in refused.json()["detail"]
-    service.tell(server.ticket, "stop", {"generation": 1})
-    agent = service.agent()
-    agent.finish(agent.order())
-    asked = root("DELETE", "/tenants/physics")
-    assert (asked.status_code, asked.json()["confirm"]) == (409, "physics")
-    assert "1 environments with 1 checkpoints" in asked.json()["detail"]
-    assert root("DELETE", "/tenants/physics?confirm=physics").status_code == 204
-    assert root("GET", "/tenants/physics").status_code == 404
-    assert service.request_start("eve", profile="base").status_code == 403
-    fresh = root("POST", "/tenants", json={"name": "physics"})
-    assert fresh.status_code == 201, "the name is free"
-    assert root("GET", "/tenants/physics/servers").json()["items"] == [], "and nothing of the old one is in it"
-    assert agent.poll().forget == (), "its checkpoints stay"
-
-
 def test_the_file_is_a_seed_and_one_more_editor(service: Running, root: Caller) -> None:
     context = service.inside
 

@@ -12,7 +12,7 @@ from threading import Condition, Thread
 from hubernate_core.errors import Conflict
 from hubernate_core.names import OperationId
 from hubernate_core.operation import Kind, Operation, Step, advance
-from hubernate_core.wire import Answer, Copy, Directive, Order, Orders, Poll, Report, SavedImage
+from hubernate_core.wire import Answer, Copy, Directive, Leftover, Order, Orders, Poll, Report, SavedImage
 
 TOKEN = "agent-token-of-the-test"
 
@@ -41,6 +41,7 @@ class FakeService:
         self.prefetch: tuple[str, ...] = ()
         self.forget: tuple[str, ...] = ()
         self.copies: tuple[Copy, ...] = ()
+        self.leftovers: tuple[Leftover, ...] = ()
         self.down = False
         self.deleting = False
         self.decide: Callable[[Row], Directive] = _by_kind
@@ -134,6 +135,7 @@ class FakeService:
             prefetch=self.prefetch,
             forget=tuple(x for x in self.forget if x not in poll.forgotten),
             copies=self.copies,
+            leftovers=self.leftovers,
         )
 
     def _report(self, row: Row, report: Report) -> tuple[int, str]:

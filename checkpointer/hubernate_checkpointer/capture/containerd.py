@@ -17,6 +17,7 @@ from google.protobuf.empty_pb2 import Empty
 
 from hubernate_core.errors import Broken, NotFound, Unavailable, shorten
 from hubernate_core.names import GENERATION_LABEL, INSTANCE_LABEL, OWNER_LABEL, SERVER_LABEL, TENANT_LABEL
+from hubernate_core.wire import Leftover
 
 from . import overlay
 from .cgroup import Cgroup, find_cgroup
@@ -253,6 +254,10 @@ class Containerd(CriImages):
         """Let the pod go, should it be held; the service deletes it."""
         if is_uid(container_id):
             release_hold(self._kubelet, container_id)
+
+    def remove(self, leftover: Leftover) -> None:
+        """Never: on a cluster homes go with the tenant's namespace, which is the service's work."""
+        raise Broken(f"{leftover.kind} {leftover.name} is the cluster's; it was not touched")
 
 
 def _runs(task: Any) -> bool:

@@ -11,7 +11,8 @@ from docker.errors import APIError, DockerException, ImageNotFound
 from docker.errors import NotFound as EngineNotFound
 
 from hubernate_core.errors import Broken, Unavailable, shorten
-from hubernate_core.names import GENERATION_LABEL, INSTANCE_LABEL, SERVER_LABEL
+from hubernate_core.names import GENERATION_LABEL, INSTANCE_LABEL, ROLE_LABEL, SERVER_LABEL, TENANT_LABEL
+from hubernate_core.wire import Leftover
 
 from .engine import Container, Storage
 
@@ -200,6 +201,25 @@ class DockerEngine:
                 self._api.remove_image(f"{registry}/{reference}")
             except ImageNotFound:
                 return
+
+    def remove(self, leftover: Leftover) -> None:
+        """Remove a volume or network that carries the labels of the deleted tenant. Never by force.
+
+        Raises:
+            Broken: the labels are another's; it was not touched.
+        """
+        home = leftover.kind == "home"
+        with _spoken_to("removing"):
+            try:
+                found = (self._api.inspect_volume if home else self._api.inspect_network)(leftover.name)
+            except EngineNotFound:
+                return
+            labels = found.get("Labels") or {}
+            if labels.get(TENANT_LABEL) != leftover.tenant_id or (home and labels.get(ROLE_LABEL) != "home"):
+                raise Broken(
+                    f"{leftover.kind} {leftover.name} carries the labels of something else; it was not touched"
+                )
+            (self._api.remove_volume if home else self._api.remove_network)(leftover.name)
 
     def _do(self, action: Callable[[], Any], what: str) -> None:
         with _spoken_to(what):

@@ -4,6 +4,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
+from hubernate_core.wire import Leftover
+
 
 @dataclass(frozen=True, slots=True)
 class Container:
@@ -130,6 +132,15 @@ class Engine(Protocol):
 
     def used_images(self) -> frozenset[str]:
         """Ids of images that any container uses."""
+        ...
+
+    def remove(self, leftover: Leftover) -> None:
+        """Remove what a deleted tenant left, with all that is in it, if it is ours; nothing happens when it is gone.
+
+        Raises:
+            Broken: it is not the tenant's, or is not this engine's to remove; it was not touched.
+            Unavailable: something still uses it.
+        """
         ...
 
     def forget_image(self, registry: str, reference: str) -> None:

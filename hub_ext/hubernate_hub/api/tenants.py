@@ -1,6 +1,7 @@
 """Tenants: made, read, changed, deleted. A tenant is named by its name; its version is its ETag."""
 
 import json
+from datetime import datetime
 from typing import Annotated, Any, TypeAlias
 
 from fastapi import APIRouter, Depends, Header, Query, Request, Response
@@ -11,7 +12,7 @@ from hubernate_core.names import check_tenant_name
 from hubernate_core.tenant import TenantDocument
 
 from ..context import Context, Work
-from ..services import governing
+from ..services import departures, governing
 from ..store import tenants
 from ..store.tenants import TenantRow
 from .access import Door, Standing, check_match, etag, standing_in
@@ -22,6 +23,7 @@ from .paging import Cursor, Limit, decode, encode
 from .repeating import IdempotencyKey, once
 
 router = APIRouter(prefix="/api/v1/tenants", tags=["tenants"])
+departing = APIRouter(prefix="/api/v1", tags=["tenants"])
 IfMatch: TypeAlias = Annotated[str | None, Header(max_length=200, description="ETags; another version: 412")]
 
 
@@ -46,6 +48,29 @@ class TenantLine(BaseModel):
 
     name: str
     title: str
+
+
+class Marked(BaseModel):
+    """A team that is marked for deletion; the answer's ETag is for the second step."""
+
+    goes: departures.WhatGoes
+    export: departures.Export
+
+
+class Departing(BaseModel):
+    """A deleted team, and how many homes and images of it are still there."""
+
+    id: str
+    title: str
+    deleted_at: datetime
+    homes: int
+    images: int
+
+
+class Departures(BaseModel):
+    """The oldest first."""
+
+    items: list[Departing]
 
 
 class TenantPage(BaseModel):
@@ -91,6 +116,20 @@ async def create_tenant(
         return once(work, door.person.hub_name, idempotency_key, request, ShownTenant, make)
 
     return _answer(context, response, await context.write(use))
+
+
+@departing.get("/departures", openapi_extra=needs(Standing.PLATFORM_ADMIN))
+async def list_departures(context: ContextOf, door: Entered) -> Departures:
+    """Deleted teams of which something is still being removed."""
+    found = await context.read(departures.under_way)
+    return Departures(
+        items=[
+            Departing(
+                id=each.tenant_id, title=each.title, deleted_at=each.deleted_at, homes=each.homes, images=each.images
+            )
+            for each in found
+        ]
+    )
 
 
 @router.get("/{tenant}", openapi_extra=needs(Standing.MEMBER))
@@ -148,6 +187,31 @@ async def patch_tenant(
     return _answer(context, response, await _write(context, use, dry_run=conditions.dry_run))
 
 
+@router.get("/{tenant}/deletion", openapi_extra=needs(Standing.PLATFORM_ADMIN))
+async def look_at_deletion(context: ContextOf, door: Entered, tenant: str) -> departures.WhatGoes:
+    """What deleting the team would take away, and what stands in its way. Nothing is changed."""
+    return await context.read(lambda work: departures.look(work, door.tenant(work, tenant)))
+
+
+@router.post("/{tenant}/deletion", openapi_extra=needs(Standing.PLATFORM_ADMIN))
+async def mark_for_deletion(
+    context: ContextOf, door: Entered, response: Response, tenant: str, if_match: IfMatch = None
+) -> Marked:
+    """The first step of deleting a team: suspend it, show what will go, export it. Nothing is gone; unsuspending keeps
+    it. Refused while anything of it is unsaved."""
+
+    def use(work: Work) -> tuple[Marked, int]:
+        row = door.tenant(work, tenant, hold=True)
+        check_match(row, if_match)
+        written = departures.export(work, row)
+        row = departures.mark(work, door.actor(Standing.PLATFORM_ADMIN), row)
+        return Marked(goes=departures.look(work, row), export=written), row.version
+
+    marked, version = await context.write(use)
+    response.headers["ETag"] = f'"{version}"'
+    return marked
+
+
 @router.delete("/{tenant}", status_code=204, openapi_extra=needs(Standing.PLATFORM_ADMIN))
 async def delete_tenant(
     context: ContextOf,
@@ -156,12 +220,12 @@ async def delete_tenant(
     if_match: IfMatch = None,
     confirm: Annotated[str, Query(max_length=40, description="the team's name, the second time")] = "",
 ) -> Response:
-    """Take a team out of use: refused while anything of it is awake, and asked twice. Homes and checkpoints stay."""
+    """The second step of deleting a team: its checkpoints, homes, sources and rows are removed for good."""
 
     def use(work: Work) -> None:
         row = door.tenant(work, tenant, hold=True)
         check_match(row, if_match)
-        governing.delete(work, door.actor(Standing.PLATFORM_ADMIN), row, confirmed=confirm == row.name)
+        departures.delete(work, door.actor(Standing.PLATFORM_ADMIN), row, confirmed=confirm == row.name)
 
     await context.write(use)
     context.bell.ring("tenants")

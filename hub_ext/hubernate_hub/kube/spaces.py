@@ -1,10 +1,12 @@
 """A tenant's namespace and what it holds: made, compared, put right. Nothing that is not ours is ever touched."""
 
 import asyncio
+import contextlib
 import logging
 from collections import Counter
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 from hubernate_core.errors import Conflict, HubernateError, NotFound, Unavailable
 from hubernate_core.names import KUBE_INSTANCE, KUBE_TENANT, TenantId, label_selector
@@ -83,6 +85,33 @@ class Spaces:
 
         await asyncio.gather(*(one(tenant) for tenant in wanted))
 
+    async def remove(self, tenant: TenantId, name: str) -> bool:
+        """Delete the namespace of a deleted tenant with all that is in it; whether it is gone by now.
+
+        Raises:
+            Conflict: it is not ours.  Unavailable: the API server does not answer, or may not be told to.
+        """
+        try:
+            found = await self._api.get(NAMESPACES, "", name)
+        except NotFound:
+            self._known.pop(tenant, None)
+            return True
+        metadata = found.get("metadata") or {}
+        self._check_ours(tenant, name, metadata)
+        if not metadata.get("deletionTimestamp"):
+            with contextlib.suppress(NotFound):
+                await self._api.delete(NAMESPACES, "", name, uid=metadata["uid"], grace_s=0)
+            _log.info("namespace of a deleted tenant is being removed", extra={"tenant": tenant, "namespace": name})
+        return False
+
+    def _check_ours(self, tenant: TenantId, name: str, metadata: Mapping[str, Any]) -> None:
+        labels = metadata.get("labels") or {}
+        if (labels.get(KUBE_INSTANCE), labels.get(KUBE_TENANT)) != (self._instance, tenant):
+            raise Conflict(
+                f"namespace {name} is there and does not carry this platform's labels {KUBE_INSTANCE} and {KUBE_TENANT}"
+                " with the right values, so it is not ours and was not touched. Rename or remove it"
+            )
+
     async def _outcome(self, tenant: TenantId, manifests: Sequence[Object], present: _Present) -> Space:
         try:
             fresh = await self._namespace(tenant, manifests[0], present)
@@ -112,12 +141,7 @@ class Spaces:
                 _log.info("namespace made", extra={"tenant": tenant, "namespace": name})
                 return True
         metadata = found.get("metadata") or {}
-        labels = metadata.get("labels") or {}
-        if (labels.get(KUBE_INSTANCE), labels.get(KUBE_TENANT)) != (self._instance, tenant):
-            raise Conflict(
-                f"namespace {name} is there and does not carry this platform's labels {KUBE_INSTANCE} and {KUBE_TENANT}"
-                " with the right values, so it is not ours and was not touched. Rename or remove it"
-            )
+        self._check_ours(tenant, name, metadata)
         if metadata.get("deletionTimestamp"):
             raise Conflict(f"namespace {name} is being deleted; it is made anew once it is gone")
         await self._put_right(tenant, manifest, present, fresh=False)

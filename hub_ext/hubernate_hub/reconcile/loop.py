@@ -10,6 +10,7 @@ from hubernate_core.errors import HubernateError
 from .. import bell
 from ..context import Context
 from .culling import cull
+from .departures import remove_what_is_left
 from .events import Telling
 from .hub_sync import HubSync
 from .pods import Removals
@@ -31,6 +32,9 @@ def start_loops(context: Context) -> list[asyncio.Task[None]]:
     async def culling() -> None:
         await cull(context)
 
+    async def departures() -> None:
+        await remove_what_is_left(context)
+
     async def counting() -> None:
         await context.data.flush(context.store)
 
@@ -40,6 +44,7 @@ def start_loops(context: Context) -> list[asyncio.Task[None]]:
         _start(context, "hub", _Pace(settings.hub_every_s), hub.round),
         _start(context, "culling", _Pace(settings.cull_every_s), culling),
         _start(context, "reads", _Pace(_COUNTS_S), counting),
+        _start(context, "departures", _Pace(_COUNTS_S, topics=("tenants",)), departures),
         _start(context, "housekeeping", _Pace(60), servers.housekeeping),
     ]
 

@@ -1,14 +1,13 @@
-"""What admins do to tenants: create, change, suspend, delete, members. Each change is audited, or did not happen."""
+"""What admins do to tenants: create, change, suspend, members. Each change is audited, or did not happen."""
 
 from typing import Any
 
-from hubernate_core.errors import Conflict, InvalidInput, NotFound
+from hubernate_core.errors import InvalidInput, NotFound
 from hubernate_core.names import check_tenant_name
-from hubernate_core.server import ServerState
 from hubernate_core.tenant import Member, TenantDocument, TenantSettings, check_own_change
 
 from ..context import Work
-from ..store import checkpoints, members, servers, tenants
+from ..store import members, tenants
 from ..store.tenants import TenantRow
 from .actor import Actor, Deed, note
 
@@ -61,37 +60,6 @@ def change(work: Work, actor: Actor, row: TenantRow, wanted: TenantDocument) -> 
     old, new = _differences(before, wanted)
     note(work, actor, Deed("tenant.change", row.name, row.id, before=old, after=new))
     return changed
-
-
-def delete(work: Work, actor: Actor, row: TenantRow, *, confirmed: bool) -> None:
-    """Take a tenant out of use. Homes and checkpoints stay where they are until an admin removes them by hand.
-
-    Raises:
-        Conflict: something of it is awake or unsaved, or it was not confirmed; nothing was changed.
-    """
-    rows = servers.of_tenant(work.tx, row.id)
-    awake = [each for each in rows if each.state is not ServerState.ASLEEP]
-    if awake:
-        names = ", ".join(f"{each.user}'s {each.name or 'default environment'}" for each in awake[:5])
-        more = f" and {len(awake) - 5} more" if len(awake) > 5 else ""
-        raise Conflict(
-            f"{names}{more} of team {row.name!r} still hold unsaved work; the team was not deleted. Suspend it, stop"
-            " them (each is saved first), then delete it",
-            tenant=row.name,
-        )
-    if not confirmed:
-        kept = checkpoints.of_servers(work.tx, [each.id for each in rows])
-        raise Conflict(
-            f"team {row.name!r} has {len(rows)} environments with {len(kept)} checkpoints. They and the homes stay in"
-            f" the registry and on the engine, but nobody can start them. Export the team first; then ask again with"
-            f" confirm={row.name}",
-            tenant=row.name,
-            confirm=row.name,
-        )
-    document = document_of(work, row)
-    tenants.remove(work.tx, row, work.now)
-    members.replace(work.tx, row.id, ())
-    note(work, actor, Deed("tenant.delete", row.name, row.id, before=document.model_dump(mode="json")))
 
 
 def put_member(work: Work, actor: Actor, row: TenantRow, member: Member) -> None:

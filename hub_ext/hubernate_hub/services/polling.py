@@ -13,7 +13,7 @@ from ..store import agents, checkpoints, operations, servers
 from ..store.activity import note_cpu
 from ..store.operations import OperationRow
 from ..store.servers import ServerRow
-from . import team_images
+from . import departures, team_images
 
 
 def hear(work: Work, poll: Poll, busy: Iterable[tuple[str, int]]) -> None:
@@ -23,6 +23,8 @@ def hear(work: Work, poll: Poll, busy: Iterable[tuple[str, int]]) -> None:
         checkpoints.forgotten(work.tx, poll.forgotten)
     for each in poll.copied:
         team_images.copied(work, each)
+    for gone in poll.removed:
+        departures.removed(work, gone)
     note_cpu(work.tx, busy, work.now)
 
 
@@ -52,7 +54,13 @@ def orders_for(work: Work, poll: Poll) -> Orders:
     here = frozenset(poll.local_checkpoints)
     prefetch = tuple(each for each in wanted if each not in here)
     forget = tuple(checkpoints.to_forget(work.tx, poll.node, work.now))
-    return Orders(orders=tuple(orders), prefetch=prefetch, forget=forget, copies=team_images.copies(work))
+    return Orders(
+        orders=tuple(orders),
+        prefetch=prefetch,
+        forget=forget,
+        copies=team_images.copies(work),
+        leftovers=departures.leftovers(work),
+    )
 
 
 def _order(work: Work, server: ServerRow, row: OperationRow) -> Order:

@@ -33,6 +33,8 @@ class TenantRow:
     version: int
     suspended: bool
     seed: dict[str, object] | None = None
+    marked_at: datetime | None = None
+    """Since when it is marked for deletion; nothing of it is gone."""
 
     @property
     def id(self) -> TenantId:
@@ -53,7 +55,7 @@ def present() -> Select[Any]:
 def row_of(row: Row[Any]) -> TenantRow:
     """One row of `present`."""
     tenant = Tenant.model_validate({"id": row.id, "name": row.name} | row.settings)
-    return TenantRow(tenant, row.version, not row.active, row.seed)
+    return TenantRow(tenant, row.version, not row.active, row.seed, row.marked_at)
 
 
 def all_tenants(tx: Tx, *, active_only: bool = False) -> dict[TenantId, Tenant]:
@@ -111,9 +113,17 @@ def save(tx: Tx, row: TenantRow, settings: TenantSettings, *, suspended: bool) -
     """Store what became of a tenant; the caller holds it by `find` or `lock`."""
     tenant = Tenant.model_validate({"id": row.id, "name": row.name} | settings.model_dump(mode="json"))
     values = {"settings": settings.model_dump(mode="json"), "active": not suspended, "version": row.version + 1}
-    tx.execute(update(tenants).where(tenants.c.id == row.id).values(**values, seed=row.seed))
+    marked = row.marked_at if suspended else None  # whoever lets it go on wants to keep it
+    tx.execute(update(tenants).where(tenants.c.id == row.id).values(**values, seed=row.seed, marked_at=marked))
     _index_groups(tx, tenant)
-    return TenantRow(tenant, row.version + 1, suspended, row.seed)
+    return TenantRow(tenant, row.version + 1, suspended, row.seed, marked)
+
+
+def mark(tx: Tx, row: TenantRow, now: datetime) -> TenantRow:
+    """Suspend a tenant, which the caller holds, as the first step of its deletion."""
+    values = {"active": False, "marked_at": now, "version": row.version + 1}
+    tx.execute(update(tenants).where(tenants.c.id == row.id).values(**values))
+    return TenantRow(row.tenant, row.version + 1, suspended=True, seed=row.seed, marked_at=now)
 
 
 def touch(tx: Tx, row: TenantRow) -> None:
@@ -122,7 +132,7 @@ def touch(tx: Tx, row: TenantRow) -> None:
 
 
 def remove(tx: Tx, row: TenantRow, now: datetime) -> None:
-    """Take a tenant out of use. Its row stays, since homes and checkpoints name it; its name becomes free."""
+    """Take a tenant out of use. Its row stays, since what it left names it; its name becomes free."""
     tx.execute(delete(tenant_groups).where(tenant_groups.c.tenant_id == row.id))
     values = {"deleted_at": now, "active": False, "name": f"deleted {row.id}", "seed": None}
     tx.execute(update(tenants).where(tenants.c.id == row.id).values(**values))
@@ -159,6 +169,11 @@ def find_owner(tx: Tx, user: str, tenant: TenantId) -> Owner | None:
     """The owner row of normalised `user` in `tenant`."""
     row = tx.execute(select(owners).where(owners.c.user == user, owners.c.tenant_id == tenant)).one_or_none()
     return None if row is None else Owner(OwnerId(row.id), row.user, row.hub_name, TenantId(row.tenant_id))
+
+
+def people_of(tx: Tx, tenant: TenantId) -> list[str]:
+    """Everybody who has a home in `tenant`."""
+    return list(tx.execute(select(owners.c.user).where(owners.c.tenant_id == tenant).order_by(owners.c.user)).scalars())
 
 
 def add_owner(tx: Tx, user: str, hub_name: str, tenant: TenantId) -> Owner:

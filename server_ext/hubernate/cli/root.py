@@ -12,7 +12,7 @@ from rich.console import Console
 
 from hubernate_core.errors import Broken, HubernateError, Unavailable, UserError
 
-from . import checkpoints, documents, sources, team_images, teams
+from . import checkpoints, documents, sources, team_images, teams, tenants
 
 GROUP = "hubernate.commands"
 EXIT_CODES: tuple[tuple[type[HubernateError], int], ...] = ((UserError, 2), (Unavailable, 3), (Broken, 1))
@@ -28,7 +28,12 @@ def make_app() -> typer.Typer:
     app.callback()(_root)
     for own in (teams.app, documents.app):
         app.add_typer(own)
-    groups = {"checkpoints": checkpoints.app, "team-images": team_images.app, "sources": sources.app}
+    groups = {
+        "tenants": tenants.app,
+        "checkpoints": checkpoints.app,
+        "team-images": team_images.app,
+        "sources": sources.app,
+    }
     for name, commands in groups.items():
         app.add_typer(commands, name=name)
     for entry in sorted(entry_points(group=GROUP), key=lambda each: each.name):

@@ -42,13 +42,6 @@ def login(
 
 
 @app.command()
-def tenants(context: Context = "", output: Output = Form.TABLE, contains: str = "") -> None:
-    """List the teams you are in; for admins of the platform, all. Example: hubernate tenants -o json"""
-    found = list(api(context).pages("/tenants", {"q": contains}))
-    show(found, output, [("NAME", "name"), ("TITLE", "title")])
-
-
-@app.command()
 def quota(team: Team, context: Context = "", output: Output = Form.TABLE) -> None:
     """Show what a team uses of its quota, and who uses it. Example: hubernate quota physics"""
     found = api(context)("GET", f"/tenants/{segment(team)}/use")

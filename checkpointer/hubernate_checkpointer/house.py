@@ -1,0 +1,97 @@
+"""What an agent does beside the saves: images copied, deleted and made ready, and what deleted tenants left removed."""
+
+import logging
+from collections.abc import Sequence
+from threading import Event, Lock
+from typing import NamedTuple
+
+from hubernate_core.errors import HubernateError
+from hubernate_core.wire import Copied, Leftover, Orders
+
+from .cache import ImageCache
+from .capture.engine import Engine
+from .copies import carry_out
+from .registry import Registry
+
+_log = logging.getLogger(__name__)
+
+
+class Done(NamedTuple):
+    """What the service was not told yet, as a poll has it."""
+
+    forgotten: tuple[str, ...] = ()
+    copied: tuple[Copied, ...] = ()
+    removed: tuple[Leftover, ...] = ()
+
+
+class House:
+    """Keeps house on a thread of its own (`keep`), by the newest orders; what was done waits for the next poll."""
+
+    def __init__(self, engine: Engine, registry: Registry, cache: ImageCache, stop: Event) -> None:
+        self._engine, self._registry, self._cache, self._stop = engine, registry, cache, stop
+        self._lock = Lock()
+        self._orders = Orders()
+        self._done = Done()
+        self._wanted = Event()
+
+    @property
+    def done(self) -> Done:
+        """What to tell."""
+        with self._lock:
+            return self._done
+
+    def told(self, done: Done) -> None:
+        """The service knows this much."""
+        with self._lock:
+            self._done = Done(
+                tuple(each for each in self._done.forgotten if each not in done.forgotten),
+                tuple(each for each in self._done.copied if each not in done.copied),
+                tuple(each for each in self._done.removed if each not in done.removed),
+            )
+
+    def order(self, orders: Orders) -> None:
+        """Do this from now on."""
+        with self._lock:
+            self._orders = orders
+        self._wanted.set()
+
+    def end(self) -> None:
+        """Look whether the agent ends."""
+        self._wanted.set()
+
+    def keep(self) -> None:
+        """Work until the agent ends."""
+        while not self._stop.is_set():
+            self._wanted.wait()
+            self._wanted.clear()
+            try:
+                self._round()
+            except (HubernateError, OSError) as problem:
+                _log.warning("cannot look after images", extra={"problem": str(problem)})
+
+    def _round(self) -> None:
+        with self._lock:
+            orders = self._orders
+        done = Done(
+            self._cache.forget(orders.forget), carry_out(self._registry, orders.copies), self._remove(orders.leftovers)
+        )
+        with self._lock:
+            self._done = Done(
+                tuple(dict.fromkeys((*self._done.forgotten, *done.forgotten))),
+                tuple(dict.fromkeys((*self._done.copied, *done.copied))),
+                tuple(dict.fromkeys((*self._done.removed, *done.removed))),
+            )
+        self._cache.prepare(orders.prefetch, self._stop)
+
+    def _remove(self, leftovers: Sequence[Leftover]) -> tuple[Leftover, ...]:
+        gone = []
+        for each in leftovers:
+            try:
+                self._engine.remove(each)
+            except HubernateError as problem:
+                what = {"kind": each.kind, "object": each.name, "problem": problem.message}
+                _log.warning("what a deleted tenant left stays for now", extra=what)
+                continue
+            _log.info("removed what a deleted tenant left", extra={"kind": each.kind, "object": each.name})
+            gone.append(each)
+        return tuple(gone)
