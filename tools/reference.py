@@ -147,11 +147,21 @@ def metrics_page() -> str:
     return "\n".join(parts)
 
 
+def tenant_schema() -> str:
+    """The JSON Schema of a team's file, for editors."""
+    import json
+
+    from hubernate.cli.documents import schema
+
+    return json.dumps(schema(), indent=2) + "\n"
+
+
 WRITTEN: dict[str, Callable[[], str]] = {
     "settings.md": settings_page,
     "api.md": api_page,
     "commands.md": commands_page,
     "metrics.md": metrics_page,
+    "tenant.schema.json": tenant_schema,
 }
 
 
@@ -160,7 +170,7 @@ def main() -> int:
     check = "--check" in sys.argv[1:]
     stale = 0
     for name, build in WRITTEN.items():
-        text, page = HEADER + build(), PAGES / name
+        text, page = (HEADER if name.endswith(".md") else "") + build(), PAGES / name
         if page.exists() and page.read_text() == text:
             continue
         stale += 1

@@ -8,7 +8,7 @@ import re
 from fractions import Fraction
 from typing import Annotated
 
-from pydantic import BeforeValidator, PlainSerializer, ValidationInfo
+from pydantic import BeforeValidator, PlainSerializer, ValidationInfo, WithJsonSchema
 
 from .errors import InvalidInput, shorten
 
@@ -117,9 +117,12 @@ def _read_millicpu(text: object, info: ValidationInfo) -> int:
 
 
 # JSON carries the written form: 500 thousandths as a bare number would be read back as 500 cores.
-Bytes = Annotated[int, BeforeValidator(_read_bytes), PlainSerializer(format_bytes, return_type=str, when_used="json")]
+_WRITTEN = WithJsonSchema({"anyOf": [{"type": "string"}, {"type": "integer"}]}, mode="validation")
+Bytes = Annotated[
+    int, BeforeValidator(_read_bytes), PlainSerializer(format_bytes, return_type=str, when_used="json"), _WRITTEN
+]
 """A model's field: written as a quantity, held as a number of bytes."""
 MilliCpu = Annotated[
-    int, BeforeValidator(_read_millicpu), PlainSerializer(format_millicpu, return_type=str, when_used="json")
+    int, BeforeValidator(_read_millicpu), PlainSerializer(format_millicpu, return_type=str, when_used="json"), _WRITTEN
 ]
 """A model's field: written as a quantity, held as thousandths of a core."""

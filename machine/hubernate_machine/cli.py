@@ -47,7 +47,10 @@ Output = Annotated[Form, typer.Option("-o", "--output", help="table for people, 
 
 @app.command()
 def up() -> None:
-    """Set everything up and start the platform; a second run changes nothing."""
+    """Set everything up and start the platform; a second run changes nothing.
+
+    Example: hubernate up
+    """
     settings = read_settings()
     layout = Layout(settings.state)
     supervisor.check_socket_path(layout)
@@ -62,7 +65,10 @@ def down(
     yes: Annotated[bool, typer.Option("--yes", help="with --volumes: do not ask; for scripts")] = False,
     wait: Annotated[float, typer.Option(help="seconds to wait for running notebooks to be saved")] = 600,
 ) -> None:
-    """Save running notebooks and stop the platform. Nothing is lost; --volumes asks before it removes."""
+    """Save running notebooks and stop the platform. Nothing is lost; --volumes asks before it removes.
+
+    Example: hubernate down --wait 120
+    """
     settings = read_settings()
     layout = Layout(settings.state)
     status_command.known_platform(layout)
@@ -75,7 +81,10 @@ def down(
 
 @app.command()
 def status(output: Output = Form.TABLE) -> None:
-    """Show processes, containers, addresses and disk use. Exit code 1 when something of it does not run."""
+    """Show processes, containers, addresses and disk use. Exit code 1 when something of it does not run.
+
+    Example: hubernate status -o json
+    """
     found = status_command.read_status(read_settings())
     status_command.show(found, as_json=output is Form.JSON)
     if not found.up:
@@ -89,7 +98,10 @@ def doctor(
     namespace: Annotated[str, typer.Option("-n", "--namespace", help="its namespace there")] = "hubernate",
     context: Annotated[str, typer.Option(help="kubectl's context; empty: the current one")] = "",
 ) -> None:
-    """Look at everything that has to hold and say what to do. Exit code 1 when something is wrong."""
+    """Look at everything that has to hold and say what to do. Exit code 1 when something is wrong.
+
+    Example: hubernate doctor --kubernetes
+    """
     found = examine(Kubectl(namespace, context)) if kubernetes else doctor_command.examine(read_settings())
     doctor_command.show(found, as_json=output is Form.JSON)
     if any(each.grade is Grade.WRONG for each in found):
@@ -102,7 +114,10 @@ def logs(
     follow: Annotated[bool, typer.Option("-f", "--follow", help="go on as it grows")] = False,
     lines: Annotated[int, typer.Option("-n", "--lines", min=1, help="how many of the last")] = 100,
 ) -> None:
-    """Show the end of a log."""
+    """Show the end of a log.
+
+    Example: hubernate logs service -n 50 --follow
+    """
     settings = read_settings()
     log_folder = Layout(settings.state).folder("log")
     if name == "agent":
@@ -129,13 +144,19 @@ def _show_container_log(name: str, lines: int, *, follow: bool) -> None:
 
 @app.command()
 def restart(name: Annotated[str, typer.Argument(help="hub, service, proxy or registry")]) -> None:
-    """Stop and start one program; running notebooks go on."""
+    """Stop and start one program; running notebooks go on.
+
+    Example: hubernate restart hub
+    """
     supervisor.restart(Layout(read_settings().state), name)
 
 
 @app.command()
 def accounts() -> None:
-    """Show the embedded accounts and their passwords."""
+    """Show the embedded accounts and their passwords.
+
+    Example: hubernate accounts
+    """
     layout = Layout(read_settings().state)
     if not layout.accounts.exists():
         raise NotFound(f"There are no accounts in {layout.root} yet; `hubernate up` makes them.")
@@ -144,7 +165,10 @@ def accounts() -> None:
 
 @images_app.command()
 def build() -> None:
-    """Build what is missing and, while the registry runs, put the profiles into it."""
+    """Build what is missing and, while the registry runs, put the profiles into it.
+
+    Example: hubernate images build
+    """
     settings, project = read_settings(), project_root()
     layout = Layout(settings.state)
     ensure_folders(layout)
@@ -164,7 +188,10 @@ def push(
     overlay: Annotated[Path, typer.Option(help="folder below config/kubernetes/overlays that is to use them")],
     named: Annotated[str, typer.Option(help="what nodes call that registry, where it is another name")] = "",
 ) -> None:
-    """Build what is missing, push all images of the platform, and have an overlay use them by digest."""
+    """Build what is missing, push all images of the platform, and have an overlay use them by digest.
+
+    Example: hubernate images push registry.example.com --overlay config/kubernetes/overlays/production
+    """
     settings, project, target = read_settings(), project_root(), Overlay(overlay)
     target.platform()
     layout = Layout(settings.state)
@@ -191,7 +218,10 @@ def add(
     cpu: Annotated[str, typer.Option(help="cores, such as 2 or 500m")] = "2",
     memory: Annotated[str, typer.Option(help="such as 4Gi")] = "2Gi",
 ) -> None:
-    """Offer an image of your own as a profile; again with a newer image, it replaces the older one."""
+    """Offer an image of your own as a profile; again with a newer image, it replaces the older one.
+
+    Example: hubernate images add genomics our/genomics:2 --memory 8Gi
+    """
     settings = read_settings()
     layout = Layout(settings.state)
     platform = status_command.known_platform(layout)

@@ -26,6 +26,11 @@ def home() -> Iterator[tuple[docker.models.volumes.Volume, Leftover]]:
     client.close()
 
 
+def told(node: Node) -> set[Leftover]:
+    """All that the agent ever said was removed."""
+    return {each for poll in node.service.polls for each in poll.removed}
+
+
 def test_a_home_and_a_network_go_and_again_nothing_happens(
     node: Node, home: tuple[docker.models.volumes.Volume, Leftover]
 ) -> None:
@@ -37,7 +42,7 @@ def test_a_home_and_a_network_go_and_again_nothing_happens(
     node.service.leftovers = (leftover, bridge)
     with node.service.changed:
         both = {leftover, bridge}
-        assert node.service.changed.wait_for(lambda: both <= set(node.service.polls[-1].removed), timeout=20)
+        assert node.service.changed.wait_for(lambda: both <= told(node), timeout=30)
     assert node.client.volumes.list(filters={"name": volume.name}) == []
     assert node.client.networks.list(names=[network.name]) == []
     DockerEngine("unix:///var/run/docker.sock").remove(leftover)

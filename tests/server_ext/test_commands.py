@@ -6,11 +6,15 @@ import subprocess
 import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
+import jsonschema
 import pytest
+import typer.main
 import yaml
 
 from hubernate.cli.documents import read_documents
+from hubernate.cli.root import make_app
 from hubernate_core.errors import InvalidInput
 from support.platform_service import Running, running
 
@@ -72,7 +76,13 @@ def test_a_template_can_be_applied(hubernate: Command) -> None:
     made = hubernate("template", "tenant").stdout.replace("physics", "chemistry")
     assert "created" in hubernate("apply", "-f", "-", given=made).stdout
     schema = json.loads(hubernate("template", "schema").stdout)
-    assert {"name", "quota", "members"} <= schema["properties"].keys()
+    jsonschema.Draft202012Validator.check_schema(schema)
+    editor = jsonschema.Draft202012Validator(schema)
+    written = yaml.safe_load(made)
+    assert [each.message for each in editor.iter_errors(written)] == []
+    assert list(editor.iter_errors(written | {"quota": {"memroy": "1Gi"}})), "an editor marks it"
+    exported = yaml.safe_load(hubernate("export", "chemistry").stdout)
+    assert [each.message for each in editor.iter_errors(exported)] == []
 
 
 def test_looking_and_changing(hubernate: Command, service: Running) -> None:
@@ -109,6 +119,63 @@ def test_a_checkpoint_is_pinned_and_what_goes_is_shown_beforehand(hubernate: Com
     assert "keep_count=3" in hubernate("checkpoints", "preview", "physics", "--rule", "three", code=2).stderr
     assert len(json.loads(hubernate("checkpoints", server.id, "-o", "json").stdout)) == 3, "nothing was changed"
     assert "checkpoint.pin" in hubernate("audit", "physics").stdout
+
+
+def test_a_team_image_is_offered_after_reading_what_is_in_it(hubernate: Command, service: Running) -> None:
+    server, agent = service.start("ada"), service.agent()
+    hubernate("servers", "--do", "save", "--server", server.id)
+    agent.finish(agent.order())
+    (saved,) = json.loads(hubernate("checkpoints", server.id, "-o", "json").stdout)
+    promote = ("team-images", "promote", "physics", saved["id"], "lab")
+    asked = hubernate(*promote, given="n\n", code=1)
+    assert "ada changed outside the home folder" in asked.stdout
+    assert json.loads(hubernate("team-images", "physics", "-o", "json").stdout) == []
+    assert "is being prepared" in hubernate(*promote, given="y\n").stdout
+    assert "ada" in hubernate("team-images", "list", "physics").stdout
+    assert "is a team image 'lab' already" in hubernate(*promote, "--yes", code=2).stderr
+    hubernate("team-images", "retire", "physics", "lab", "--yes")
+    assert json.loads(hubernate("team-images", "list", "physics", "-o", "json").stdout) == []
+
+
+def test_a_team_is_deleted_by_typing_its_name_after_it_was_exported(
+    hubernate: Command, service: Running, tmp_path: Path
+) -> None:
+    hubernate("apply", "-f", "-", given="kind: Tenant\nname: chemistry\nmembers: [{user: nina}]\n")
+    file = tmp_path / "chemistry.yaml"
+    delete = ("tenants", "delete", "chemistry", "--export", str(file))
+    assert "0 environments" in hubernate(*delete, "--dry-run").stdout
+    assert not file.exists()
+    refused = hubernate(*delete, given="physics\n", code=2)
+    assert "Deleting chemistry removes" in refused.stdout
+    assert "nothing was removed" in refused.stderr
+    assert yaml.safe_load(file.read_text())["tenant"]["members"] == [{"user": "nina", "role": "member"}]
+    assert yaml.safe_load(hubernate("export", "chemistry").stdout)["suspended"]
+    assert "is there already" in hubernate(*delete, given="chemistry\n", code=2).stderr
+    file.unlink()
+    hubernate(*delete, given="chemistry\n")
+    assert "chemistry" not in hubernate("tenants").stdout
+    hubernate("tenants", "leaving")
+
+
+def test_several_platforms_are_switched_between_and_forgotten(
+    hubernate: Command, service: Running, tmp_path: Path
+) -> None:
+    token = service.person("ada", groups=("physics",)).token
+    hubernate("login", service.url, "--name", "work", given=token + "\n")
+    assert "physics" in hubernate("tenants").stdout
+    assert "biology" not in hubernate("tenants").stdout, "as ada"
+    assert "biology" in hubernate("tenants", "--context", "default").stdout
+    listed = hubernate("contexts", "-o", "json").stdout
+    assert [(each["name"], each["current"]) for each in json.loads(listed)] == [("default", False), ("work", True)]
+    assert token not in listed
+    hubernate("contexts", "use", "default")
+    assert "biology" in hubernate("tenants").stdout
+    hubernate("contexts", "remove", "default")
+    assert "hubernate contexts use" in hubernate("tenants", code=2).stderr
+    assert "no context 'default'" in hubernate("contexts", "use", "default", code=2).stderr
+    kept = tmp_path / "config" / "hubernate" / "contexts.json"
+    assert kept.stat().st_mode & 0o777 == 0o600
+    assert list(json.loads(kept.read_text())["targets"]) == ["work"]
 
 
 def test_exit_codes_and_messages_say_what_to_do(hubernate: Command, service: Running) -> None:
@@ -151,3 +218,27 @@ def test_sources_are_registered_tested_and_forgotten(hubernate: Command, tmp_pat
     assert "is no YAML" in hubernate("sources", "add", "physics", "-f", str(spec), code=2).stderr
     hubernate("sources", "remove", "physics", "lake", "--yes")
     assert json.loads(hubernate("sources", "list", "physics", "-o", "json").stdout) == []
+
+
+def commands(command: Any, path: str) -> Iterator[tuple[str, str]]:
+    """Every command by its path, with its help."""
+    below = getattr(command, "commands", {})
+    if not below:
+        yield path, command.help or ""
+    for name, each in below.items():
+        if not getattr(each, "hidden", False):
+            yield from commands(each, f"{path} {name}")
+
+
+def test_every_command_has_help_with_an_example() -> None:
+    found = dict(commands(typer.main.get_command(make_app()), "hubernate"))
+    assert len(found) > 25
+    for path, text in found.items():
+        assert f"Example: {path.removesuffix(' list')}" in text, path
+
+
+def test_the_shell_completes_commands() -> None:
+    asked = {"_HUBERNATE_COMPLETE": "complete_bash", "COMP_WORDS": "hubernate ten", "COMP_CWORD": "1"}
+    program = Path(sys.executable).with_name("hubernate")
+    done = subprocess.run([program], env=os.environ | asked, text=True, capture_output=True, check=False)
+    assert done.stdout.split() == ["tenants"]

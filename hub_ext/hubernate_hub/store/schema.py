@@ -1,20 +1,14 @@
 """Tables. One partial unique index carries a promise: a server has at most one open operation."""
 
-from datetime import UTC, datetime
-from typing import Any
-
 from sqlalchemy import (
     JSON,
     BigInteger,
     Boolean,
     Column,
-    DateTime,
-    Dialect,
     Float,
     ForeignKey,
     Index,
     Integer,
-    MetaData,
     String,
     Table,
     Text,
@@ -22,48 +16,12 @@ from sqlalchemy import (
     false,
     text,
 )
-from sqlalchemy.types import TypeDecorator
 
-
-class UtcTime(TypeDecorator[datetime]):
-    """A moment in UTC. A naive datetime is a mistake and is refused; SQLite forgets the zone, so it is put back."""
-
-    impl = DateTime(timezone=True)
-    cache_ok = True
-
-    def process_bind_param(self, value: datetime | None, dialect: Dialect) -> datetime | None:
-        if value is None:
-            return None
-        if value.tzinfo is None:
-            raise ValueError("a naive datetime was about to be stored")
-        return value.astimezone(UTC)
-
-    def process_result_value(self, value: datetime | None, dialect: Dialect) -> datetime | None:
-        if value is None:
-            return None
-        return value.replace(tzinfo=UTC) if value.tzinfo is None else value.astimezone(UTC)
-
-
-metadata = MetaData(
-    naming_convention={
-        "ix": "ix_%(table_name)s_%(column_0_N_name)s",
-        "uq": "uq_%(table_name)s_%(column_0_N_name)s",
-        "fk": "fk_%(table_name)s_%(column_0_N_name)s",
-        "pk": "pk_%(table_name)s",
-    }
-)
-
-
-def _id(name: str = "id", **options: Any) -> Column[str]:
-    return Column(name, String(10), **options)
-
-
-def _moment(name: str, *, nullable: bool = True) -> Column[datetime]:
-    return Column(name, UtcTime, nullable=nullable)
-
-
-# A node's name on Kubernetes is a DNS subdomain. SQLite checks no length and cannot change a column: its old one stays.
-_NODE = String(253).with_variant(String(63), "sqlite")
+from .columns import NODE as _NODE
+from .columns import UtcTime as UtcTime
+from .columns import id_column as _id
+from .columns import metadata as metadata
+from .columns import moment as _moment
 
 tenants = Table(
     "tenants",

@@ -19,7 +19,10 @@ Context = Annotated[str, typer.Option(help="kubectl's context; empty: the curren
 
 @app.command()
 def secrets(namespace: Namespace = "hubernate", context: Context = "") -> None:
-    """Make the platform's secrets that are missing; those that are there stay as they are."""
+    """Make the platform's secrets that are missing; those that are there stay as they are.
+
+    Example: hubernate kubernetes secrets -n hubernate
+    """
     made, accounts = ensure_secrets(Kubectl(namespace, context))
     out.print(f"made in {namespace}/{NAME}: {', '.join(made)}" if made else f"{namespace}/{NAME} has everything")
     if accounts is not None:
@@ -44,7 +47,10 @@ def forget_data_keys(namespace: Namespace = "hubernate", context: Context = "") 
 
 @app.command()
 def accounts(namespace: Namespace = "hubernate", context: Context = "") -> None:
-    """Show the embedded accounts and their passwords."""
+    """Show the embedded accounts and their passwords.
+
+    Example: hubernate kubernetes accounts
+    """
     known = read_accounts(Kubectl(namespace, context))
     if known is None:
         raise NotFound(

@@ -33,6 +33,9 @@ class Contexts(BaseModel):
             NotFound: there is none.
         """
         wanted = name or self.current
+        if not wanted and self.targets:
+            known = ", ".join(sorted(self.targets))
+            raise NotFound(f"no context is the current one; run 'hubernate contexts use NAME' (known: {known})")
         if wanted not in self.targets:
             known = ", ".join(sorted(self.targets)) or "none"
             raise NotFound(f"no context {wanted!r} (known: {known}); run 'hubernate login URL' first")

@@ -18,7 +18,8 @@ from .teams import DryRun, api
 app = typer.Typer()
 _OURS = ("id", "version", "role")
 _TEMPLATE = """\
-# hubernate apply -f team.yaml      'hubernate template schema' prints the schema for your editor.
+# yaml-language-server: $schema=tenant.schema.json
+# hubernate apply -f team.yaml      'hubernate template schema > tenant.schema.json' is for your editor.
 kind: Tenant
 name: physics                       # never changes: 1 to 30 lower-case letters, digits and hyphens
 title: Physics
@@ -29,7 +30,7 @@ quota:
   memory: 256Gi
   per_user: {servers: 2}
 culling: {idle_after: PT1H}         # ISO 8601: one hour without activity
-retention: {keep_count: 5, keep_age: P90D}
+retention: {keep_count: 5, keep_age: P90D, notice: P1D}    # and user_bytes, tenant_bytes
 members: []                         # beside the groups': - {user: ada, role: admin}
 """
 
@@ -107,9 +108,14 @@ def template(what: Annotated[str, typer.Argument(help="'tenant' or 'schema'.")])
     if what == "tenant":
         typer.echo(_TEMPLATE, nl=False)
     elif what == "schema":
-        typer.echo(json.dumps(TenantDocument.model_json_schema(), indent=2))
+        typer.echo(json.dumps(schema(), indent=2))
     else:
         raise InvalidInput("what", "is 'tenant' or 'schema'")
+
+
+def schema() -> dict[str, Any]:
+    """The JSON Schema (2020-12) of one document of a team's file."""
+    return {"$schema": "https://json-schema.org/draft/2020-12/schema"} | TenantDocument.model_json_schema()
 
 
 def _without(data: dict[str, Any], *names: str) -> dict[str, Any]:

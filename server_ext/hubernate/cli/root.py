@@ -12,7 +12,7 @@ from rich.console import Console
 
 from hubernate_core.errors import Broken, HubernateError, Unavailable, UserError
 
-from . import checkpoints, documents, sources, team_images, teams, tenants
+from . import checkpoints, context_commands, documents, sources, team_images, teams, tenants
 
 GROUP = "hubernate.commands"
 EXIT_CODES: tuple[tuple[type[HubernateError], int], ...] = ((UserError, 2), (Unavailable, 3), (Broken, 1))
@@ -29,6 +29,7 @@ def make_app() -> typer.Typer:
     for own in (teams.app, documents.app):
         app.add_typer(own)
     groups = {
+        "contexts": context_commands.app,
         "tenants": tenants.app,
         "checkpoints": checkpoints.app,
         "team-images": team_images.app,
@@ -52,7 +53,11 @@ def _root(
         False, "--version", is_eager=True, callback=_print_version, help="Print the version and leave."
     ),
 ) -> None:
-    """JupyterHub that hibernates."""
+    """JupyterHub that hibernates.
+
+    Exit codes: 0 done; 1 something is wrong, look; 2 the request or this machine must be changed first; 3 an outside
+    system did not answer, repeat later. Completion for your shell: hubernate --install-completion.
+    """
 
 
 def _add(app: typer.Typer, entry: EntryPoint) -> None:
