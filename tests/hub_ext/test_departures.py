@@ -163,3 +163,4 @@ def test_a_service_that_dies_goes_on_where_it_was(tmp_path: Path) -> None:
         agent.poll(forgotten=list(left.forget))
         agent.poll(removed=[each.model_dump() for each in left.leftovers])
         assert service.person("root", admin=True)("GET", "/departures").json()["items"] == []
+        assert service.inside.metrics.loop_failures.labels("departures")._value.get() == 0

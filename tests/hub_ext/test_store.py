@@ -16,7 +16,8 @@ from hubernate_core.names import ServerId
 from hubernate_core.operation import Kind, Operation, Step, Trigger
 from hubernate_core.server import ServerState
 from hubernate_hub.context import Work
-from hubernate_hub.services import retention
+from hubernate_hub.services import departures, retention
+from hubernate_hub.services.team_images import sweep
 from hubernate_hub.store import operations, servers
 from hubernate_hub.store.database import Tx
 from hubernate_hub.store.schema import metadata
@@ -164,6 +165,33 @@ def test_retention_spares_what_was_started_just_before_the_lock(
     left = ada("GET", f"/servers/{server.id}/checkpoints").json()["items"]
     assert oldest["id"] in {each["id"] for each in left}
     assert len(left) < 8
+
+
+def test_a_team_image_and_then_the_whole_team_go(service: Running) -> None:
+    root, agent, context = service.person("root", admin=True), service.agent(), service.inside
+    root("POST", "/tenants", json={"name": "chemistry", "members": [{"user": "eve"}]})
+    server = service.start("eve", groups=())
+    service.tell(server.ticket, "stop", {"generation": 1})
+    agent.finish(agent.order())
+    (checkpoint,) = root("GET", f"/servers/{server.id}/checkpoints").json()["items"]
+    body = {"checkpoint": checkpoint["id"], "name": "lab"}
+    image = root("POST", "/tenants/chemistry/images?confirm=contents", json=body).json()
+    assert root("POST", "/tenants/chemistry/images?confirm=contents", json=body).status_code == 409
+    reference = f"{image['repository']}@{image['digest']}"
+    agent.poll(copied=[{"reference": reference}])
+    root("DELETE", "/tenants/chemistry/images/lab")
+    assert [each.id for each in context.store.now(lambda tx: sweep(Work(tx, context, context.clock())))] == [
+        image["id"]
+    ]
+    assert agent.poll().forget == (reference,)
+    root("POST", "/tenants/chemistry/deletion")
+    assert root("DELETE", "/tenants/chemistry?confirm=chemistry").status_code == 204
+    context.store.now(lambda tx: departures.let_go(Work(tx, context, context.clock()), server.ticket.tenant_id))
+    orders = agent.poll()
+    assert len(orders.forget) == 2
+    agent.poll(forgotten=list(orders.forget), removed=[each.model_dump() for each in orders.leftovers])
+    agent.poll(removed=[each.model_dump() for each in agent.poll().leftovers])
+    assert root("GET", "/departures").json()["items"] == []
 
 
 def test_a_locked_database_is_503_and_nothing_is_lost(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -5,10 +5,10 @@ import sys
 from pathlib import Path
 
 import pytest
-from playwright.sync_api import expect, sync_playwright
+from playwright.sync_api import Dialog, expect, sync_playwright
 from starlette.staticfiles import StaticFiles
 
-from support.platform_service import PREFIX, running
+from support.platform_service import PREFIX, eventually, running
 
 CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
 STATIC = Path(sys.prefix) / "share" / "jupyterhub" / "static"
@@ -59,6 +59,60 @@ def test_an_admin_governs_a_team_by_its_page(tmp_path: Path) -> None:
         expect(screen.get_by_role("status")).to_contain_text("was changed since you read it")
         browser.close()
         assert [each for each in problems if "412" not in each and "404" not in each] == []
+
+
+@pytest.mark.browser
+@pytest.mark.skipif(CHROMIUM is None, reason="no Chromium is installed (apt-get install chromium)")
+def test_an_admin_looks_after_members_environments(tmp_path: Path) -> None:
+    state = {"tenants": [{"name": "physics", "title": "Physics", "retention": {"keep_count": 1}}]}
+    with running(tmp_path, state=state, more={"/hub/static": StaticHub()}) as service, sync_playwright() as playwright:
+        eve = service.start("eve")
+        root = service.person("root", admin=True)
+        root("PUT", "/tenants/physics/members/ada", json={"role": "admin"})
+        agent = service.agent()
+        for _ in range(2):
+            root("POST", f"/servers/{eve.id}/operations", json={"kind": "save"})
+            agent.finish(agent.order(), largest=[{"path": "/opt/env/torch", "size": 3_000_000}])
+            service.clock.move(minutes=1)
+        service.person("ada", groups=("physics",))
+        service.hub.browser = "ada"
+        browser = playwright.chromium.launch(executable_path=CHROMIUM, args=["--no-sandbox"])
+        screen = browser.new_page(viewport={"width": 1200, "height": 1000})
+        asked: list[str] = []
+
+        def answer(box: Dialog) -> None:
+            asked.append(box.message)
+            box.accept("lab" if box.type == "prompt" else "")
+
+        screen.on("dialog", answer)
+        screen.goto(f"{service.url}{PREFIX}/teams/physics")
+        expect(screen.get_by_role("row", name="there are newer ones")).to_contain_text("eve")
+        screen.get_by_role("link", name="Environments of all members").click()
+        screen.get_by_text("Checkpoints").last.click()
+        older = screen.get_by_role("row").filter(has_text="ago").last
+        older.get_by_role("button", name="Pin", exact=True).click()
+        expect(screen.get_by_text("pinned", exact=True)).to_be_visible()
+        screen.get_by_role("button", name="Offer to the team").first.click()
+        expect(screen.get_by_role("status")).to_contain_text("lab is being prepared")
+        assert "eve changed outside the home folder" in asked[-1]
+        screen.screenshot(path=tmp_path / "members.png", full_page=True)
+        screen.get_by_role("button", name="Save and stop").click()
+        expect(screen.get_by_role("article")).to_contain_text("an admin asked for it")
+        agent.finish(agent.order(eve.seen()))
+        start = screen.get_by_role("button", name="Start", exact=True)
+        expect(start).to_be_visible(timeout=30_000)
+        start.click()
+        eventually("the hub was asked", lambda: service.hub.asked("POST", "users/eve/server"))
+        assert asked[-1].startswith("Start this environment of eve?")
+        screen.goto(f"{service.url}{PREFIX}/teams/physics")
+        expect(screen.get_by_role("row", name="lab lab eve")).to_contain_text("being prepared")
+        screen.screenshot(path=tmp_path / "team-images.png", full_page=True)
+        screen.set_viewport_size({"width": 400, "height": 800})
+        assert screen.evaluate("document.documentElement.scrollWidth") <= 400, "nothing sticks out on a phone"
+        screen.get_by_role("row", name="lab lab eve").get_by_role("button", name="Retire").click()
+        expect(screen.get_by_text("Offer a checkpoint on the page")).to_be_visible()
+        browser.close()
+    assert service.hub.asked("POST", "users/eve/server") == 1
 
 
 class StaticHub:

@@ -13,7 +13,8 @@ _log = logging.getLogger(__name__)
 
 async def remove_what_is_left(context: Context) -> None:
     """One round over every deleted tenant; one whose namespace cannot be removed now keeps nobody else's."""
-    for each in await context.read(departures.under_way):
+    leaving = await context.read(departures.under_way)
+    for each in leaving:
         context.on_step("departure:before")
         await context.write(departures.let_go, each.tenant_id)
         context.on_step("departure:after")
@@ -28,5 +29,5 @@ async def remove_what_is_left(context: Context) -> None:
             await context.store.write(rows.homes_gone, each.tenant_id)
             if await context.write(departures.finish, each.tenant_id):
                 _log.info("nothing of a deleted tenant is left", extra={"tenant": each.tenant_id})
-    for node in context.fleet.nodes:
-        context.bell.ring(f"node:{node}")
+    if leaving:
+        context.bell.ring(*(f"node:{node}" for node in context.fleet.nodes()))

@@ -12,8 +12,6 @@ from hubernate_core.team_image import TeamImage
 from .database import Tx
 from .schema import checkpoints, servers, team_images, tenants
 
-_REFERENCE = team_images.c.repository + "@" + team_images.c.digest
-
 
 def _row(row: Row[Any]) -> TeamImage:
     return TeamImage.model_validate(dict(row._mapping))
@@ -81,7 +79,9 @@ def to_copy(tx: Tx, limit: int = 20) -> list[TeamImage]:
 
 def by_reference(tx: Tx, reference: str) -> TeamImage | None:
     """The image that ``repository@digest`` is."""
-    row = tx.execute(select(team_images).where(reference == _REFERENCE)).one_or_none()
+    repository, _, digest = reference.partition("@")
+    query = select(team_images).where(team_images.c.repository == repository, team_images.c.digest == digest)
+    row = tx.execute(query).one_or_none()
     return None if row is None else _row(row)
 
 

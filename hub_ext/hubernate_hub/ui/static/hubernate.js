@@ -43,6 +43,8 @@
     if (!fresh || busy(card)) return;
     const opened = [...card.querySelectorAll("details")].map((each) => each.open);
     if (fresh.dataset.version === card.dataset.version) [...fresh.querySelectorAll("details")].forEach((each, at) => { each.open = opened[at]; });
+    const [list, before] = [fresh, card].map((each) => each.querySelector(".hbn-saved"));
+    if (list && before) list.open = before.open;
     card.replaceWith(fresh);
     follow(fresh);
   }
