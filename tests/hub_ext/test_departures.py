@@ -119,11 +119,11 @@ def test_after_the_second_step_everything_goes(service: Running, root: Caller, a
     assert (home.kind, home.name) == ("home", asleep.ticket.home_volume)
     assert root("GET", "/departures").json()["items"][0]["homes"] == 1
     agent.poll(removed=[home.model_dump()])
-    (network,) = agent.poll().leftovers
-    assert (network.kind, network.tenant_id) == ("network", asleep.ticket.tenant_id)
-    agent.poll(removed=[network.model_dump()])
+    assert agent.poll().leftovers == ()
     assert root("GET", "/departures").json()["items"][0]["images"] == 2, "it is not over while an image is there"
     agent.poll(forgotten=list(references))
+    (network,) = agent.poll().leftovers
+    assert (network.kind, network.tenant_id) == ("network", asleep.ticket.tenant_id)
     agent.poll(removed=[network.model_dump()])
     assert root("GET", "/departures").json()["items"] == []
     assert agent.poll() == orders.model_copy(update={"forget": (), "leftovers": ()})
@@ -159,8 +159,7 @@ def test_a_service_that_dies_goes_on_where_it_was(tmp_path: Path) -> None:
         agent.poll(removed=[home.model_dump()])
     with running(tmp_path, loops=True) as service:
         agent = service.agent()
-        left = agent.poll()
-        agent.poll(forgotten=list(left.forget))
-        agent.poll(removed=[each.model_dump() for each in left.leftovers])
+        agent.poll(forgotten=list(agent.poll().forget))
+        agent.poll(removed=[each.model_dump() for each in agent.poll().leftovers])
         assert service.person("root", admin=True)("GET", "/departures").json()["items"] == []
         assert service.inside.metrics.loop_failures.labels("departures")._value.get() == 0

@@ -8,6 +8,8 @@ import pytest
 from playwright.sync_api import Dialog, expect, sync_playwright
 from starlette.staticfiles import StaticFiles
 
+from hubernate_hub.context import Work
+from hubernate_hub.services.retention import settle
 from support.platform_service import PREFIX, eventually, running
 
 CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
@@ -74,6 +76,8 @@ def test_an_admin_looks_after_members_environments(tmp_path: Path) -> None:
             root("POST", f"/servers/{eve.id}/operations", json={"kind": "save"})
             agent.finish(agent.order(), largest=[{"path": "/opt/env/torch", "size": 3_000_000}])
             service.clock.move(minutes=1)
+        context = service.inside
+        context.store.now(lambda tx: settle(Work(tx, context, context.clock()), eve.ticket.tenant_id))
         service.person("ada", groups=("physics",))
         service.hub.browser = "ada"
         browser = playwright.chromium.launch(executable_path=CHROMIUM, args=["--no-sandbox"])
@@ -90,8 +94,10 @@ def test_an_admin_looks_after_members_environments(tmp_path: Path) -> None:
         screen.get_by_role("link", name="Environments of all members").click()
         screen.get_by_text("Checkpoints").last.click()
         older = screen.get_by_role("row").filter(has_text="ago").last
+        expect(older).to_contain_text("goes in")
         older.get_by_role("button", name="Pin", exact=True).click()
         expect(screen.get_by_text("pinned", exact=True)).to_be_visible()
+        expect(screen.get_by_text("goes in")).to_have_count(0)
         screen.get_by_role("button", name="Offer to the team").first.click()
         expect(screen.get_by_role("status")).to_contain_text("lab is being prepared")
         assert "eve changed outside the home folder" in asked[-1]

@@ -161,8 +161,8 @@ def leftovers(work: Work) -> tuple[Leftover, ...]:
         Leftover(kind="home", name=home_volume(settings.instance, owner), tenant_id=tenant, owner_id=owner)
         for tenant, owner in departures.homes(work.tx)
     ]
-    empty = [each for each in departures.under_way(work.tx) if not each.homes]
-    networks = [
+    empty = [each for each in departures.under_way(work.tx) if not each.homes and not each.images]
+    networks = [  # the last of all: who removed it ends the departure
         Leftover(kind="network", name=tenant_network(settings.instance, each.tenant_id), tenant_id=each.tenant_id)
         for each in empty
     ]
@@ -171,6 +171,8 @@ def leftovers(work: Work) -> tuple[Leftover, ...]:
 
 def removed(work: Work, gone: Leftover) -> None:
     """An agent removed something, or saw that it is gone."""
+    if work.context.settings.on_kubernetes:
+        return  # nobody was told to: there it is the namespace that counts
     if gone.owner_id is not None:
         departures.home_gone(work.tx, gone.owner_id)
     else:
