@@ -1,5 +1,6 @@
 """A team's admin in front of headless Chromium: reads the bars, changes limits, adds and removes a member."""
 
+import json
 import shutil
 import sys
 from pathlib import Path
@@ -119,6 +120,31 @@ def test_an_admin_looks_after_members_environments(tmp_path: Path) -> None:
         expect(screen.get_by_text("Offer a checkpoint on the page")).to_be_visible()
         browser.close()
     assert service.hub.asked("POST", "users/eve/server") == 1
+
+
+@pytest.mark.browser
+@pytest.mark.skipif(CHROMIUM is None, reason="no Chromium is installed (apt-get install chromium)")
+def test_a_team_is_deleted_by_typing_its_name(tmp_path: Path) -> None:
+    with running(tmp_path, more={"/hub/static": StaticHub()}) as service, sync_playwright() as playwright:
+        root = service.person("root", admin=True)
+        root("POST", "/tenants", json={"name": "chemistry", "members": [{"user": "eve"}]})
+        service.hub.browser = "root"
+        browser = playwright.chromium.launch(executable_path=CHROMIUM, args=["--no-sandbox"])
+        screen = browser.new_page()
+        typed = ["physics", "chemistry"]
+        screen.on("dialog", lambda box: box.accept(typed.pop(0)))
+        screen.goto(f"{service.url}{PREFIX}/teams/chemistry")
+        delete = screen.get_by_role("button", name="Delete…")
+        with screen.expect_download() as written:
+            delete.click()
+        assert json.loads(Path(written.value.path()).read_text())["tenant"]["name"] == "chemistry"
+        expect(screen.get_by_role("status")).to_contain_text("Nothing was removed")
+        assert root("GET", "/tenants/chemistry").json()["suspended"]
+        delete.click()
+        expect(screen.get_by_role("heading", name="Teams")).to_be_visible()
+        browser.close()
+        assert root("GET", "/tenants/chemistry").status_code == 404
+        assert len(root("GET", "/departures").json()["items"]) == 1
 
 
 class StaticHub:

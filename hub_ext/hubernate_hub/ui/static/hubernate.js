@@ -110,6 +110,23 @@
     location.reload();
   }
 
+  function download(name, data) {
+    const link = document.createElement("a");
+    link.href = URL.createObjectURL(new Blob([JSON.stringify(data, null, 2)], { type: "application/json" }));
+    link.download = name;
+    link.click();
+    URL.revokeObjectURL(link.href);
+  }
+
+  async function depart(team) {
+    const { goes, export: written } = await ask("POST", `tenants/${team}/deletion`);
+    download(`${team}.json`, written);
+    const typed = prompt(`${team} is suspended. For good go ${goes.servers} environments, ${goes.checkpoints} checkpoints, ${goes.team_images} team images, ${goes.homes.length} home folders (${goes.homes.slice(0, 10).join(", ")}) and ${goes.sources.length} sources.\n\nType ${team} to remove all of it:`);
+    if (typed !== team) { say(`Nothing was removed. ${team} stays suspended until you unsuspend or delete it.`); return; }
+    await ask("DELETE", `tenants/${team}?confirm=${team}`);
+    location.assign(`${base}teams`);
+  }
+
   async function act(work, card) {
     try { await work(); } catch (problem) { say(problem.message); }
     if (card) await refresh(card.dataset.server);
@@ -160,13 +177,14 @@
     const button = event.target.closest("button[type=button]");
     if (!button) return;
     const card = button.closest(".hbn-server");
-    const { open: kind, server, ask: question, delete: gone, label, rename: named, name, pin: held, pinned, wake: asleep, promote: offered, retire: image, of: team } = button.dataset;
+    const { open: kind, server, ask: question, delete: gone, label, rename: named, name, pin: held, pinned, wake: asleep, promote: offered, retire: image, of: team, depart: leaves } = button.dataset;
     if (kind && (!question || confirm(question))) { button.disabled = true; act(() => open(kind, server, ""), card); }
     if (gone) act(() => remove(gone, label), card);
     if (named) act(() => rename(named, name), card);
     if (asleep && confirm(question)) act(() => wake(asleep), card);
     if (offered) act(() => promote(offered, team), card);
     if (image) act(() => retire(image, team), card);
+    if (leaves) act(() => depart(leaves));
     if (held) act(() => pin(held, Boolean(pinned)), card);
   });
 
