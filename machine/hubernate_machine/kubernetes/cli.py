@@ -31,7 +31,10 @@ def secrets(namespace: Namespace = "hubernate", context: Context = "") -> None:
 
 @app.command("new-data-key")
 def new_data_key(namespace: Namespace = "hubernate", context: Context = "") -> None:
-    """Add a key for sources' credentials, from now on the current one. Then: hubernate sources rotate-keys"""
+    """Add a key for sources' credentials, from now on the current one. Then: hubernate sources rotate-keys
+
+    Example: hubernate kubernetes new-data-key -n hubernate
+    """
     count = change_keys(Kubectl(namespace, context), NAME, make_keys)
     out.print(f"{namespace}/{NAME} has {count} data keys. The service sees the new one within two minutes; then run")
     out.print("  hubernate sources rotate-keys")
@@ -40,7 +43,10 @@ def new_data_key(namespace: Namespace = "hubernate", context: Context = "") -> N
 
 @app.command("forget-data-keys")
 def forget_data_keys(namespace: Namespace = "hubernate", context: Context = "") -> None:
-    """Keep the current data key only: when `hubernate sources rotate-keys` has put everything under it."""
+    """Keep the current data key only: when `hubernate sources rotate-keys` has put everything under it.
+
+    Example: hubernate kubernetes forget-data-keys -n hubernate
+    """
     change_keys(Kubectl(namespace, context), NAME, only_current)
     out.print(f"{namespace}/{NAME} has one data key; backups of the database from before open with the former one only")
 
