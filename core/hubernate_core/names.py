@@ -19,6 +19,7 @@ ServerId = NewType("ServerId", str)
 OperationId = NewType("OperationId", str)
 CheckpointId = NewType("CheckpointId", str)
 SourceId = NewType("SourceId", str)
+PlaceId = NewType("PlaceId", str)
 
 LABEL_PREFIX = "io.hubernate"
 INSTANCE_LABEL = f"{LABEL_PREFIX}.instance"

@@ -1,4 +1,4 @@
-"""What a person may say about a start: five words of ours, checked at every start.
+"""What a person may say about a start: six words of ours, checked at every start.
 
 JupyterHub hands over options unvalidated, from a form, from a query or from the REST API, also those of an admin who
 starts another's server, and uses the stored ones again (jupyterhub/user.py ``spawn``). Whatever is not named here is

@@ -249,6 +249,25 @@ agents = Table(
     _moment("last_seen_at", nullable=False),
 )
 
+waits = Table(
+    "waits",
+    metadata,
+    _id(primary_key=True),
+    Column("tenant_id", String(10), ForeignKey("tenants.id"), nullable=False),
+    Column("user", String(255), nullable=False),
+    Column("hub_name", String(255), nullable=False),
+    Column("server_name", String(30), nullable=False),
+    _id("server_id"),  # null: the start makes a new server
+    Column("profile", String(30), nullable=False),
+    Column("wanted", JSON, nullable=False),  # amounts by resource
+    Column("choice", JSON, nullable=False),  # asked again with it if the hub forgets the start
+    _moment("since", nullable=False),
+    Column("cancelled_by", String(255), nullable=False),  # kept until its hub has heard it
+    UniqueConstraint("hub_name", "server_name"),  # the hub knows one server of a name, so it waits at one place
+    Index(None, "tenant_id"),
+)
+"""Starts that wait."""
+
 idempotency = Table(
     "idempotency",
     metadata,
