@@ -1,4 +1,4 @@
-"""The queue of starts at the real API: fair, never above the quota, given up by whom it may be, outliving its service."""
+"""The queue of starts at the real API: fair, never above the quota, given up by whom it may be, outliving all."""
 
 import os
 import signal
@@ -132,6 +132,11 @@ def test_people_see_and_give_up_places_as_far_as_they_may(tmp_path: Path) -> Non
         ]
         assert [each["user"] for each in bob("GET", "/queue").json()["items"]] == ["bob"]
         assert mallory("GET", "/tenants/physics/queue").status_code == 404
+        page = service.ask("GET", "/teams/physics", eve.token).text
+        assert "2 of 2" in page
+        assert f'data-leave="{hers.json()["id"]}"' in page
+        assert f'data-leave="{his.json()["id"]}"' not in page, "only what she may give up"
+        assert "1 of 2" in service.ask("GET", "/", bob.token).text
         for other in (eve, mallory):
             assert other("DELETE", f"/queue/{his.json()['id']}").status_code == 404
         assert eve("DELETE", f"/queue/{hers.json()['id']}").status_code == 204

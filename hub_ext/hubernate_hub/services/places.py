@@ -43,6 +43,8 @@ def starting(work: Work) -> dict[str, int]:
 def look(work: Work) -> Outlook:
     """Every place as it stands now, and who fits. One that was given up, or whose team was, is to ask and be told."""
     rows = waits.all_waits(work.tx)
+    if not rows:
+        return Outlook()
     by_id = {row.id: row for row in rows}
     known = tenants.with_ids(work.tx, (row.tenant_id for row in rows))
     active = tenants.with_ids(work.tx, known, active_only=True)
