@@ -4,8 +4,8 @@
 
 Two real hubs take turns; their servers are nothing, so that the hub's own work and the admission are all there is.
 Each start asks the service for a ticket and tells it that the server exists and is ready, as with every engine. The
-service's database (SQLite) has 1,000 teams and 10,000 people, each with a server that sleeps. 64 starts are asked for at
-the same time; the people differ from round to round.
+service's database (SQLite) has 1,000 teams and 10,000 people, each with a server that sleeps. 64 starts are asked for
+at the same time; the people differ from round to round.
 """
 
 import argparse
