@@ -14,6 +14,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 import httpx
+import psutil
 
 from support.fake_hub import SERVICE_TOKEN, FakeHub
 from support.platform_service import PREFIX, Running, write_state
@@ -53,7 +54,6 @@ c = get_config()
 c.HubernateService.state_dir = {state!r}
 c.HubernateService.port = {service}
 c.HubernateService.hub_api_url = "http://127.0.0.1:{port}/hub/api"
-c.HubernateService.hub_every_s = 1
 c.HubernateService.hub_grace_s = 600
 {more}
 """
@@ -130,6 +130,11 @@ class NoopHub:
         server = self.api.get(f"users/{user}").json()["servers"].get("")
         return None if server is None else server["pending"]
 
+    def cpu_s(self, what: str) -> float:
+        """CPU time that ``hub`` or ``service`` has used, seconds."""
+        times = psutil.Process(self._running[what].pid).cpu_times()
+        return float(times.user + times.system)
+
     def ready(self, user: str) -> bool:
         """Whether it runs."""
         return bool(self.api.get(f"users/{user}").json()["servers"].get("", {}).get("ready"))
@@ -157,7 +162,7 @@ class NoopHub:
             )
 
     def _wait(self, what: str, url: str) -> None:
-        deadline = time.monotonic() + 120
+        deadline = time.monotonic() + 300
         while time.monotonic() < deadline and self._running[what].poll() is None:
             with contextlib.suppress(httpx.HTTPError):
                 if httpx.get(url, trust_env=False, timeout=5).status_code == 200:

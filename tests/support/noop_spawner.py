@@ -13,7 +13,10 @@ from hubernate_core.server import Ticket
 from hubernate_core.wire import Started
 from hubernate_spawner.client import ServiceClient
 from hubernate_spawner.config import PlatformSettings
+from hubernate_spawner.lifecycle import patient
+from hubernate_spawner.progress import Log
 from hubernate_spawner.spawner import TenantSpawner
+from hubernate_spawner.start import PATIENCE_S
 
 
 @dataclass(frozen=True)
@@ -52,7 +55,7 @@ class NoMaking:
         body = Started(
             generation=ticket.generation, node="local", container_id=container, gate_container_id=f"{container}g"
         )
-        await self.service.started(ticket.server_id, body)
+        await patient(lambda: self.service.started(ticket.server_id, body), Log(), PATIENCE_S)
         return Nothing(ticket.server_id, ticket.generation)
 
     async def remove(self) -> None: ...
