@@ -14,8 +14,6 @@ if cluster is None:
     chosen = c.TenantDockerSpawner
     chosen.node = platform.node
     chosen.ca_bundle = platform.mirrors.ca_bundle or ""
-    # A resume may pull an image, and waits for a save that is still going on.
-    c.Spawner.start_timeout = 600
 else:
     from hubernate_spawner.kubernetes import TenantKubeSpawner
 
@@ -26,14 +24,15 @@ else:
     chosen.gate_memory_mb = cluster.gate_memory // 1024**2
     chosen.save_grace_s = cluster.save_grace_s
     chosen.user_namespaces = cluster.user_namespaces
-    # Servers that wait in the cluster's queue count as starting, for as long as it takes.
-    c.JupyterHub.concurrent_spawn_limit = 500
 chosen.instance = platform.instance
 chosen.gate_image = platform.images.gate
 chosen.mirrors_env = platform.mirrors.env
 chosen.service_url = f"{here.service_address}/services/hubernate"
 chosen.service_token_file = str(here.secret_file("spawner-token"))
 
+# Starts that wait count as starting at the hub. The platform service has them take turns, fairly and with a position
+# shown; the hub would answer 429.
+c.JupyterHub.concurrent_spawn_limit = 0
 c.Spawner.http_timeout = 120
 c.Spawner.poll_interval = 20
 # The gate's token: say that somebody is active, nothing else.

@@ -20,6 +20,7 @@ OperationId = NewType("OperationId", str)
 CheckpointId = NewType("CheckpointId", str)
 SourceId = NewType("SourceId", str)
 TeamImageId = NewType("TeamImageId", str)
+PlaceId = NewType("PlaceId", str)
 
 LABEL_PREFIX = "io.hubernate"
 INSTANCE_LABEL = f"{LABEL_PREFIX}.instance"

@@ -99,28 +99,67 @@ class Shortfall(BaseModel):
     by: tuple[Share, ...] = Field((), description="who uses it, most first")
 
 
+class Books:
+    """What is held of one tenant, summed once, so that many questions cost one count. More may be added."""
+
+    def __init__(self, held: Iterable[Holding] = ()) -> None:
+        self._shares: dict[str, dict[str, int]] = {}
+        self._sums: dict[str, int] = {}
+        for each in held:
+            self.add(each)
+
+    def add(self, holding: Holding) -> None:
+        """Count `holding` too."""
+        for resource, amount in holding.amounts.items():
+            if amount:
+                shares = self._shares.setdefault(resource, {})
+                shares[holding.user] = shares.get(holding.user, 0) + amount
+                self._sums[resource] = self._sums.get(resource, 0) + amount
+
+    def of(self, user: str, resource: str) -> int:
+        """How much of `resource` one person holds."""
+        return self._shares.get(resource, {}).get(user, 0)
+
+    def by(self, resource: str) -> tuple[Share, ...]:
+        """Who holds how much of `resource`, most first."""
+        shares = self._shares.get(resource, {})
+        order = sorted(shares, key=lambda name: (-shares[name], name))
+        return tuple(Share(user=user, amount=shares[user]) for user in order)
+
+    def decide(self, quota: Quota, user: str, wanted: Amounts) -> tuple[Shortfall, ...]:
+        """As the function `decide`."""
+        limits, own = quota.limits, quota.per_user.limits
+        found: list[Shortfall] = []
+        for resource, amount in sorted(wanted.items()):
+            limit, used = limit_of(limits, resource), self._sums.get(resource, 0)
+            if limit is not None and used + amount > limit:
+                values = {"limit": limit, "used": used, "wanted": amount, "by": self.by(resource)}
+                found.append(Shortfall(resource=resource, scope="tenant", **values))
+            limit, used = own.get(resource), self.of(user, resource)
+            if limit is not None and used + amount > limit:
+                by = (Share(user=user, amount=used),) if used else ()
+                found.append(Shortfall(resource=resource, scope="user", limit=limit, used=used, wanted=amount, by=by))
+        return tuple(found)
+
+    def fits(self, quota: Quota, user: str, wanted: Amounts) -> bool:
+        """Whether `decide` finds nothing short, without finding the words."""
+        limits, own = quota.limits, quota.per_user.limits
+        for resource, amount in wanted.items():
+            limit, mine = limit_of(limits, resource), own.get(resource)
+            if limit is not None and self._sums.get(resource, 0) + amount > limit:
+                return False
+            if mine is not None and self.of(user, resource) + amount > mine:
+                return False
+        return True
+
+
 def decide(quota: Quota, held: Iterable[Holding], user: str, wanted: Amounts) -> tuple[Shortfall, ...]:
     """What keeps `user` from getting `wanted` on top of what is `held` in the tenant; empty: it fits.
 
     Only the resources that `wanted` names are looked at, with 0 for "nothing more, but not while it is over". What is
     held already stays held, also above the limit: a lower quota refuses what is new and ends nothing.
     """
-    held = tuple(held)
-    return tuple(
-        found
-        for resource, amount in sorted(wanted.items())
-        for found in (
-            _short(resource, amount, limit_of(quota.limits, resource), held, "tenant"),
-            _short(
-                resource,
-                amount,
-                quota.per_user.limits.get(resource),
-                tuple(each for each in held if each.user == user),
-                "user",
-            ),
-        )
-        if found is not None
-    )
+    return Books(held).decide(quota, user, wanted)
 
 
 def limit_of(limits: Amounts, resource: str) -> int | None:
@@ -130,24 +169,10 @@ def limit_of(limits: Amounts, resource: str) -> int | None:
 
 def used_by(held: Iterable[Holding], resource: str) -> tuple[Share, ...]:
     """Who holds how much of `resource`, most first."""
-    sums: dict[str, int] = {}
-    for each in held:
-        if each.amounts.get(resource):
-            sums[each.user] = sums.get(each.user, 0) + each.amounts[resource]
-    return tuple(Share(user=user, amount=sums[user]) for user in sorted(sums, key=lambda name: (-sums[name], name)))
+    return Books(held).by(resource)
 
 
 def amounts_of(profile: Profile, *, devices: bool) -> Amounts:
     """What one server of `profile` holds while it is not asleep; its `devices` where the engine gives any."""
     named = {"servers": 1, "cpu": profile.resources.cpu, "memory": profile.resources.memory}
     return named | (profile.kubernetes.devices if devices else {})
-
-
-def _short(
-    resource: str, wanted: int, limit: int | None, held: tuple[Holding, ...], scope: Literal["tenant", "user"]
-) -> Shortfall | None:
-    by = used_by(held, resource)
-    used = sum(each.amount for each in by)
-    if limit is None or used + wanted <= limit:
-        return None
-    return Shortfall(resource=resource, scope=scope, limit=limit, used=used, wanted=wanted, by=by)

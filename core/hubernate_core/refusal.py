@@ -36,18 +36,20 @@ def show_amount(resource: str, amount: int) -> str:
     return f"{value:.3g} {unit}"
 
 
-def tell(title: str, shortfalls: Iterable[Shortfall], fitting: Iterable[str]) -> str:
-    """Why something does not fit into the team called `title`, and what would: for the person who asked.
+def tell(why: str, fitting: Iterable[str], *, may_wait: bool = False) -> str:
+    """A refusal for the person who asked.
 
     Args:
+        why: the sentences that say why it does not fit.
         fitting: titles of the profiles that would fit now.
+        may_wait: whether there is a queue for it.
     """
-    reasons = " ".join(reason(title, each) for each in shortfalls)
     instead = ", ".join(fitting)
     fits = f"What fits now: {instead}." if instead else "No profile fits now."
+    wait = " wait in the queue (start option wait=yes)," if may_wait else ""
     return (
-        f"{reasons} {fits} Nothing was started and nothing that runs was touched. Stop a running environment (it is"
-        " saved first), choose something smaller, or ask an admin of your team"
+        f"{why} {fits} Nothing was started and nothing that runs was touched. Stop a running environment (it is"
+        f" saved first), choose something smaller,{wait} or ask an admin of your team"
     )
 
 

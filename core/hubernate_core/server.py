@@ -40,6 +40,9 @@ class StartChoice(BaseModel):
     tenant: str = ""
     start: Start = Start.CONTINUE
     checkpoint_id: CheckpointId | None = None
+    wait: bool = Field(
+        False, description="wait in the queue while the team's quota has no room, rather than be refused"
+    )
 
     @model_validator(mode="after")
     def _check(self) -> "StartChoice":
@@ -50,6 +53,11 @@ class StartChoice(BaseModel):
         if self.checkpoint_id is not None:
             check_id(self.checkpoint_id, "checkpoint_id")
         return self
+
+    def as_options(self) -> dict[str, str]:
+        """The same choice as the hub takes it: texts, what is not chosen left out."""
+        chosen = self.model_dump(mode="json", exclude_defaults=True, exclude={"wait"})
+        return {name: str(value) for name, value in chosen.items()} | ({"wait": "yes"} if self.wait else {})
 
 
 class Server(BaseModel):

@@ -2,7 +2,9 @@
 
 agent    → POST /api/v1/agent/poll                          Poll     → Orders      (long poll)
 agent    → POST /api/v1/agent/operations/{id}/report        Report   → Answer
-spawner  → POST /api/v1/hub/servers/start                   StartRequest → Ticket
+spawner  → POST /api/v1/hub/servers/start                   StartRequest → Ticket, or (202) Place
+spawner  → GET  /api/v1/hub/queue/{id}?wait_s               → Place         (long poll)
+spawner  → DELETE /api/v1/hub/queue/{id}                    → 204
 spawner  → POST /api/v1/hub/servers/{id}/started            Started  → Server
 spawner  → POST /api/v1/hub/servers/{id}/ready              Generation → Server
 spawner  → POST /api/v1/hub/servers/{id}/abandoned          Abandoned → Server
@@ -19,7 +21,7 @@ from typing import Literal
 from pydantic import BaseModel, ConfigDict, Field
 
 from .checkpoint import Checkpoint, Entry, Layer
-from .names import OperationId, OwnerId, ServerId, TenantId
+from .names import OperationId, OwnerId, PlaceId, ServerId, TenantId
 from .operation import Kind, Operation, Progress, Step, Trigger
 from .server import Start, StartChoice
 
@@ -163,6 +165,7 @@ class StartRequest(_Wire):
     server_name: str
     groups: tuple[str, ...]
     choice: StartChoice
+    place: PlaceId | None = Field(None, description="the place in the queue that this start had last")
 
 
 class OptionsRequest(_Wire):
@@ -205,6 +208,7 @@ class TenantOptions(_Wire):
     profiles: tuple[ProfileCard, ...]
     use: tuple[Use, ...] = Field((), description="what is limited, and how much of it is used now")
     checkpoints: tuple[Checkpoint, ...] = Field((), description="of this server name in this tenant, newest first")
+    waiting: int = Field(0, description="starts that wait in the tenant's queue now")
 
 
 class StartOptions(_Wire):

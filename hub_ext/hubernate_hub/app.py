@@ -27,6 +27,7 @@ from .api import (
     hub,
     login,
     people,
+    queue,
     retention,
     saved,
     sources,
@@ -139,7 +140,7 @@ def build_app(context: Context, *, loops: bool = True) -> FastAPI:
 
 
 def _mount(app: FastAPI, prefix: str) -> None:
-    apis = (agent, hub, gate, people, saved, tenants_api, governed, retention, team_images, sources)
+    apis = (agent, hub, gate, people, saved, queue, tenants_api, governed, retention, team_images, sources)
     rest = (document, health, login, pages, teams, source_pages)
     for router in (*(module.router for module in (*apis, *rest)), data.relay, data.people, tenants_api.departing):
         app.include_router(router, prefix=prefix)

@@ -143,6 +143,21 @@ class HubernateService(Configurable):  # type: ignore[misc]  # traitlets is not 
         7, help="Checkpoints of servers stopped within this many days are made ready on their node. Default 7."
     ).tag(config=True)
     prefetch_count = Integer(20, help="How many of them at most, newest first. Default 20.").tag(config=True)
+    starts_at_once = Integer(
+        64,
+        min=1,
+        help="Starts that the platform makes at the same time; others wait, teams taking turns. Default 64: hub, engine"
+        " and registry serve about so many. A start counts for five minutes, so that one that waits for a node does not"
+        " hold others up.",
+    ).tag(config=True)
+    queue_silent_after_s = Float(
+        60,
+        help="Seconds without a word of its hub after which a waiting start holds up nobody. Default 60: three long"
+        " polls. It keeps its place, and the hub is asked to start it again.",
+    ).tag(config=True)
+    queue_keep_s = Float(
+        900, help="Seconds without a word of its hub after which a place in the queue is given up. Default 900."
+    ).tag(config=True)
     metrics_tenants_max = Integer(
         200,
         min=0,

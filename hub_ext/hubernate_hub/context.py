@@ -19,6 +19,7 @@ from .metrics import Metrics
 from .sight import Sight
 from .signing import Signer
 from .store.database import Store, Tx
+from .turns import Turns
 
 _P = ParamSpec("_P")
 _T = TypeVar("_T")
@@ -49,6 +50,7 @@ class Context:
     """The cluster's side; None on Docker."""
     bell: Bell = field(default_factory=Bell)
     metrics: Metrics = field(default_factory=Metrics)
+    turns: Turns = field(default_factory=Turns)
     clock: Callable[[], datetime] = utc_now
     on_step: Callable[[str], None] = _nothing
     """Called with ``STEP:before`` and ``STEP:after`` around every stored report, so that tests can crash us there."""

@@ -106,13 +106,13 @@ class Hub:
         self._model(answer)
         return True
 
-    async def start_server(self, user: str, server: str) -> None:
-        """Start (for us: adopt) a server with the options it had.
+    async def start_server(self, user: str, server: str, options: dict[str, str] | None = None) -> None:
+        """Start (for us: adopt) a server, with the options it had unless others are given.
 
         Raises:
             NotFound: the hub has no such user.  Unavailable: it did not answer, or is busy with the server.
         """
-        self._check(await self._call("POST", _server_path(user, server)), "start", user)
+        self._check(await self._call("POST", _server_path(user, server), json=options), "start", user)
 
     async def stop_server(self, user: str, server: str) -> None:
         """Stop a server; returns as soon as the hub has begun. Stopping a stopped one is fine."""

@@ -1,5 +1,5 @@
 """Numbers for Prometheus, which admins of the platform read. No label names a person or a server; tenants are named in
-two gauges only, and no more of them than the admin allows."""
+three gauges only, and no more of them than the admin allows."""
 
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, generate_latest
 
@@ -30,6 +30,14 @@ class Metrics:
         self.agents = Gauge("hubernate_agent_silent_seconds", "Since an agent's last poll", ["node"], registry=registry)
         self.refused = Counter(
             "hubernate_starts_over_quota_total", "Starts refused, by whose limit", ["scope"], registry=registry
+        )
+        self.queue = Gauge("hubernate_queue_length", "Starts that wait, by tenant", ["tenant"], registry=registry)
+        self.waited = Histogram(
+            "hubernate_queue_seconds",
+            "Time in the queue, by its end",
+            ["end"],
+            registry=registry,
+            buckets=_LONG_SECONDS,
         )
         self.tenant_used = Gauge(
             "hubernate_tenant_used",

@@ -23,8 +23,9 @@ from hubernate_core.errors import (
     shorten,
 )
 from hubernate_core.fingerprint import FINGERPRINT_HEADER
-from hubernate_core.names import OperationId, ServerId
+from hubernate_core.names import OperationId, PlaceId, ServerId
 from hubernate_core.operation import Operation
+from hubernate_core.queue import Place
 from hubernate_core.quota import Shortfall
 from hubernate_core.server import Server, Ticket
 from hubernate_core.wire import Abandoned, Generation, OptionsRequest, Started, StartOptions, StartRequest, StopRequest
@@ -44,9 +45,22 @@ class ServiceClient:
         self._token = ""
         self._http = Connections()
 
-    async def start(self, request: StartRequest) -> Ticket:
-        """Ask to start a server. Never repeats itself: the caller looks at `wait_for` and asks again."""
-        return await self._call(Ticket, "POST", "servers/start", body=request)
+    async def start(self, request: StartRequest) -> Ticket | Place:
+        """Ask to start a server: a ticket, or a place in the queue.
+
+        Never repeats itself: the caller looks at `Ticket.wait_for` and `Place.may_go`, and asks again.
+        """
+        status, content = await self._answer("POST", "servers/start", body=request)
+        answer: type[Ticket] | type[Place] = Place if status == HTTPStatus.ACCEPTED else Ticket
+        return _read(answer, content, "POST servers/start")
+
+    async def place(self, place: PlaceId, wait_s: float) -> Place:
+        """A place in the queue: at once if it may go, else when it moved, at most `wait_s` seconds later."""
+        return await self._call(Place, "GET", f"queue/{place}", query={"wait_s": str(wait_s)}, wait_s=wait_s)
+
+    async def leave(self, place: PlaceId) -> None:
+        """The start waits no more."""
+        await self._answer("DELETE", f"queue/{place}")
 
     async def started(self, server: ServerId, body: Started) -> Server:
         """The containers of a start exist."""
@@ -86,18 +100,25 @@ class ServiceClient:
         query: dict[str, Any] | None = None,
         wait_s: float = 0,
     ) -> _Model:
+        _, content = await self._answer(method, path, body=body, query=query, wait_s=wait_s)
+        return _read(answer, content, f"{method} {path}")
+
+    async def _answer(
+        self,
+        method: str,
+        path: str,
+        *,
+        body: BaseModel | None = None,
+        query: dict[str, Any] | None = None,
+        wait_s: float = 0,
+    ) -> tuple[int, bytes]:
         status, content = await self._send(method, path, body, query, wait_s)
         if status == HTTPStatus.UNAUTHORIZED:
             self._token = ""  # it may have been renewed since it was read
             status, content = await self._send(method, path, body, query, wait_s)
         if not 200 <= status < 300:
             raise _refusal(status, content, f"{method} {path}")
-        try:
-            return answer.model_validate_json(content)
-        except ValidationError as problem:
-            raise Broken(
-                f"the platform service answered {method} {path} in a shape this hub does not know"
-            ) from problem
+        return status, content
 
     async def _send(
         self, method: str, path: str, body: BaseModel | None, query: dict[str, Any] | None, wait_s: float
@@ -117,6 +138,13 @@ class ServiceClient:
                 return response.status, await response.read()
         except (aiohttp.ClientError, TimeoutError, OSError) as problem:
             raise Unavailable(f"the platform service did not answer ({type(problem).__name__})") from problem
+
+
+def _read(answer: type[_Model], content: bytes, call: str) -> _Model:
+    try:
+        return answer.model_validate_json(content)
+    except ValidationError as problem:
+        raise Broken(f"the platform service answered {call} in a shape this hub does not know") from problem
 
 
 def _refusal(status: int, content: bytes, call: str) -> HubernateError:

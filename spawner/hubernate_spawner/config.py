@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from typing import Any
 
-from traitlets import Dict, HasTraits, Integer, Unicode, validate
+from traitlets import Dict, Float, HasTraits, Integer, Unicode, validate
 from traitlets.utils.bunch import Bunch
 
 from hubernate_core.names import check_instance
@@ -63,8 +63,13 @@ class DockerSettings(PlatformSettings):
         " socket."
     ).tag(config=True)
     docker_timeout_s = Integer(
-        60,
-        help="Seconds after which one engine call is given up. Default 60. Pulls are bounded by start_timeout instead.",
+        60, help="Seconds after which one engine call is given up. Default 60. Pulls are bounded by patience_s instead."
+    ).tag(config=True)
+    patience_s = Float(
+        600,
+        min=1,
+        help="Seconds a start may take before it is given up. Default 600: a resume may pull an image. Time in the"
+        " queue and for the save of the previous session is not counted.",
     ).tag(config=True)
     docker_workers = Integer(
         16,

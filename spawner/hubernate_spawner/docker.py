@@ -18,7 +18,9 @@ class TenantDockerSpawner(DockerSettings, TenantSpawner):
         """The connections, shared by all spawners of one hub."""
         key = (self.docker_url, self.docker_timeout_s, self.docker_workers)
         engine: Engine = self.shared(("engine", *key), lambda: Engine(*key))
-        return Ports(self.service, engine, self.probe, self.facts(self.config.get("Gate", {})), self.node)
+        return Ports(
+            self.service, engine, self.probe, self.facts(self.config.get("Gate", {})), self.node, self.patience_s
+        )
 
     def make_backend(self) -> DockerBackend:
         """One start on the engine."""

@@ -2,7 +2,8 @@
 
 import asyncio
 import time
-from collections.abc import Mapping
+from collections.abc import AsyncIterator, Mapping
+from contextlib import asynccontextmanager
 from dataclasses import asdict, dataclass
 
 from hubernate_core import names
@@ -32,6 +33,7 @@ class Ports:
     answers: Probe
     facts: Facts
     node: str
+    patience_s: float = 600
 
 
 @dataclass(frozen=True)
@@ -94,7 +96,8 @@ class DockerBackend:
         running = Containers(ticket.server_id, ticket.generation, notebook.id, gate.id, network)
         await engine.put_file(gate.id, GATE_FILE, _bytes(gate_file), GATE_UID, 0o400)
         await engine.signal(gate.id, "SIGHUP")
-        await _wait_until_it_answers(self._ports, running, gate_file.prefix)
+        async with _in_time(self._ports.patience_s, self._told):
+            await _wait_until_it_answers(self._ports, running, gate_file.prefix)
         return running
 
 
@@ -107,6 +110,10 @@ class DockerMaking:
 
     async def make(self) -> Containers:
         """As `start.Making`."""
+        async with _in_time(self._ports.patience_s, self._told):
+            return await self._make()
+
+    async def _make(self) -> Containers:
         engine, ticket, plan, told = self._ports.engine, self._ticket, self._plan, self._told
         await asyncio.gather(
             self._ensure_image(), engine.ensure_network(plan.network), engine.ensure_volume(plan.volume)
@@ -154,8 +161,21 @@ class DockerMaking:
             raise missing_image(self._ticket) from problem
 
 
+@asynccontextmanager
+async def _in_time(patience_s: float, told: Log) -> AsyncIterator[None]:
+    """Raises Unavailable when what is done in it takes longer."""
+    try:
+        async with asyncio.timeout(patience_s):
+            yield
+    except TimeoutError as problem:
+        raise Unavailable(
+            f"it did not answer within {patience_s / 60:.0f} minutes. Last: {told.last}. Nothing saved was touched; try"
+            " again later, or with a smaller profile"
+        ) from problem
+
+
 async def _wait_until_it_answers(ports: Ports, running: Containers, prefix: str) -> None:
-    """Return once the gate answers for the notebook; the hub's start_timeout bounds it.
+    """Return once the gate answers for the notebook; the caller bounds it.
 
     Raises:
         Unavailable: a container ended; the message holds the end of its log.

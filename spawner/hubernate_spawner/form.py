@@ -83,6 +83,7 @@ def _tenant(tenant: TenantOptions, options: StartOptions, now: datetime) -> dict
         "profiles": [_card(each) for each in tenant.profiles],
         "use": [_use(each) for each in tenant.use if each.limit is not None or each.my_limit is not None],
         "tight": _tight(tenant, usable),
+        "waiting": tenant.waiting,
         "profile": wanted if wanted in profiles else (profiles or [""])[0],
         "start": str(Start.CONTINUE if default is Start.CHECKPOINT else default),
     }

@@ -10,7 +10,6 @@ from typing import Any
 
 from kubespawner import KubeSpawner
 from kubespawner.clients import shared_client
-from traitlets import default
 
 from hubernate_core import names
 from hubernate_core.errors import NotFound
@@ -47,11 +46,6 @@ class TenantKubeSpawner(KubernetesSettings, TenantSpawner, KubeSpawner):  # type
             if getattr(self, name) != always and self._is_set(name):
                 _say_once(name)
             setattr(self, name, always)
-
-    @default("start_timeout")  # type: ignore[untyped-decorator]
-    def _default_start_timeout(self) -> int:
-        # The hub's own limit cannot tell a queue from a failure; `patience_s` can. This one only ends what hangs.
-        return 7 * 24 * 3600
 
     @property
     def ports(self) -> KubePorts:

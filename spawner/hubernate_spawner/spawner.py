@@ -45,6 +45,7 @@ class TenantSpawner(Spawner):  # type: ignore[misc]
         self.told = Log()
         self._starting: asyncio.Task[Any] | None = None
         self._interrupted = False
+        self._attempt: Start[Any] | None = None
         self._engine_trouble = False
 
     def make_backend(self) -> Backend[Any]:
@@ -62,6 +63,11 @@ class TenantSpawner(Spawner):  # type: ignore[misc]
     def running_from(self, state: dict[str, Any]) -> Any:
         """What `running.to_state` stored; None for any other state."""
         raise NotImplementedError
+
+    @default("start_timeout")  # type: ignore[untyped-decorator]
+    def _default_start_timeout(self) -> int:
+        # The hub's own limit cannot tell a queue from a failure; `patience_s` can. This one only ends what hangs.
+        return 7 * 24 * 3600
 
     @default("options_form")  # type: ignore[untyped-decorator]
     def _default_options_form(self) -> Any:
@@ -113,8 +119,8 @@ class TenantSpawner(Spawner):  # type: ignore[misc]
             choice = options.read_choice(self.user_options)
             groups = tuple(sorted(group.name for group in self.user.groups))
             request = StartRequest(user=self.user.name, server_name=self.name, groups=groups, choice=choice)
-            attempt: Start[Any] = Start(self.service, self.make_backend(), request, self.told, self.turns)
-            self._starting = asyncio.create_task(attempt.run())
+            self._attempt = Start(self.service, self.make_backend(), request, self.told, self.turns)
+            self._starting = asyncio.create_task(self._attempt.run())
             self.running = await asyncio.shield(self._starting)
             self.orm_spawner.user_options = options.to_repeat(choice)
             return await self.url_of(self.running)
@@ -128,6 +134,7 @@ class TenantSpawner(Spawner):  # type: ignore[misc]
                 self._starting.add_done_callback(self._clearing_up.discard)
             raise
         except HubernateError as problem:
+            await self._leave_queue()
             raise _spawn_error(problem) from problem
         finally:
             self.told.close()
@@ -143,6 +150,7 @@ class TenantSpawner(Spawner):  # type: ignore[misc]
             self._interrupted = True
             self._starting.cancel()
             await asyncio.wait([self._starting])
+        await self._leave_queue()
         if self.running is None:
             return
         self.told = Log()
@@ -161,10 +169,15 @@ class TenantSpawner(Spawner):  # type: ignore[misc]
         finally:
             self.told.close()
 
+    async def _leave_queue(self) -> None:
+        """Give up the place of a start that was stopped. One that ends with the hub keeps it: nobody stopped that."""
+        if self._attempt is not None:
+            await self._attempt.leave_queue()
+
     async def poll(self) -> int | None:
         """None while the server runs or starts, otherwise its exit code; an engine in trouble never ends a server."""
-        if self._starting is not None:
-            return None
+        if self._starting is not None or (self._attempt is not None and self._attempt.place is not None):
+            return None  # so that the hub calls `stop`
         if self.running is None:
             return 0
         try:

@@ -7,9 +7,12 @@ import asyncio
 import contextlib
 import logging
 from collections.abc import Coroutine
+from functools import partial
 from typing import Any, Generic, Protocol, TypeVar
 
 from hubernate_core.errors import Conflict, HubernateError, NotFound
+from hubernate_core.names import PlaceId
+from hubernate_core.queue import Place
 from hubernate_core.server import Ticket
 from hubernate_core.wire import Abandoned, StartRequest, StopRequest
 
@@ -20,6 +23,9 @@ from .turns import Turns
 
 _ROUNDS = 5
 """Times a start asks again after waiting for an operation; more means that something else keeps stopping the server."""
+_LOOK_S = 20.0
+_CALM_S = 1.0
+"""Between two looks at a place in the queue, so that a queue that moves fast is not asked about all the time."""
 PATIENCE_S = 60.0
 """How long a start waits for a platform service that is being restarted."""
 
@@ -71,6 +77,8 @@ class Start(Generic[R]):
         self._service, self._backend, self._request, self._told = service, backend, request, told
         self._turns = turns or Turns()
         self._perhaps_ready = False
+        self.place: PlaceId | None = None
+        """Its place in the queue while it waits there."""
 
     async def run(self) -> R:
         """The started (or adopted) server, once its gate answers and the platform service knows it as ready.
@@ -80,7 +88,7 @@ class Start(Generic[R]):
         """
         service = self._service
         for _ in range(_ROUNDS):
-            ticket = await self._ask()
+            ticket = await self._ticket()
             if ticket.wait_for is not None:
                 await follow(service, ticket.wait_for, self._told, "Waiting for the previous session: ")
             elif ticket.adopt is None:
@@ -95,12 +103,46 @@ class Start(Generic[R]):
                 await follow(service, operation.id, self._told, "Saving the interrupted session: ")
         raise Conflict("the server keeps being stopped by someone else; nothing was lost, try again in a minute")
 
-    async def _ask(self) -> Ticket:
-        """A ticket, in this team's turn. Which team it is the service decides; those who may be in several share one
-        line."""
+    async def _ticket(self) -> Ticket:
+        """The service's ticket, however long the start waits in the queue for it."""
+        while True:
+            answer = await self._ask()
+            if isinstance(answer, Ticket):
+                self.place = None
+                return answer
+            self.place = answer.id
+            await self._wait_in(answer)
+
+    async def _ask(self) -> Ticket | Place:
+        """The service's answer, in this team's turn. Which team it is the service decides; those who may be in several
+        share one line."""
+        request = self._request.model_copy(update={"place": self.place})
         team = self._request.choice.tenant or ",".join(self._request.groups)
         async with self._turns.take(team, self._told):
-            return await patient(lambda: self._service.start(self._request), self._told, PATIENCE_S)
+            return await patient(partial(self._service.start, request), self._told, self._patience_s)
+
+    async def _wait_in(self, place: Place) -> None:
+        """Until `place` may go, or is not known any more: then asking again finds or makes one."""
+        with contextlib.suppress(NotFound):
+            while not place.may_go:
+                self._told.add(place.told, 2)
+                await asyncio.sleep(_CALM_S)
+                place = await patient(partial(self._service.place, place.id, _LOOK_S), self._told)
+
+    @property
+    def _patience_s(self) -> float:
+        """How long the service may be away: for a start that waits already, for as long as it likes."""
+        return PATIENCE_S if self.place is None else float("inf")
+
+    async def leave_queue(self) -> None:
+        """Give its place in the queue back, if it has one: the start is not wanted any more."""
+        if self.place is None:
+            return
+        place, self.place = self.place, None
+        try:
+            await patient(lambda: self._service.leave(place), self._told, PATIENCE_S)
+        except HubernateError as problem:
+            log.warning("a place in the queue was not given back", extra={"place": place, "cause": problem.message})
 
     async def _fresh(self, ticket: Ticket) -> R:
         making: Making[R] | None = None

@@ -59,6 +59,20 @@ def gate_file(tenancy: Tenancy, running: PodRunning) -> dict[str, Any]:
     return content
 
 
+async def test_a_start_tells_its_position_while_it_waits(tenancy: Tenancy, ports: KubePorts) -> None:
+    service = tenancy.service
+    service.queue = [2, 2, 1]
+    told = Log()
+    await begin(ports, told)
+    lines = [event.message for event in told.events if "position" in event.message]
+    why = "Team Research uses 4 of 4 running servers (eve 4); this needs 1 more."
+    assert lines == [f"Waiting for quota: position {number} of 5. {why}" for number in (2, 1)]
+    assert [event.percent for event in told.events] == sorted(event.percent for event in told.events)
+    asked = service.called("start")
+    assert [each["place"] for each in asked] == [None, service.place_id], "asked again, it says which place it had"
+    assert service.called("leave") == []
+
+
 async def test_a_first_start_and_a_later_one(tenancy: Tenancy, ports: KubePorts) -> None:
     told = Log()
     tenancy.gates.starting = True

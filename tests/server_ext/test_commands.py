@@ -178,6 +178,20 @@ def test_several_platforms_are_switched_between_and_forgotten(
     assert list(json.loads(kept.read_text())["targets"]) == ["work"]
 
 
+def test_the_queue_is_listed_and_left(hubernate: Command, service: Running) -> None:
+    patch = {"quota": {"servers": 0}}
+    assert service.person("root", admin=True)("PATCH", "/tenants/physics", json=patch).status_code == 200
+    assert json.loads(hubernate("queue", "physics", "-o", "json").stdout) == []
+    assert service.request_start("bob", profile="base", wait=True).status_code == 409, "no room will ever be"
+    patch = {"quota": {"servers": 1}}
+    assert service.person("root", admin=True)("PATCH", "/tenants/physics", json=patch).status_code == 200
+    service.start("ada")
+    place = service.request_start("bob", profile="base", wait=True).json()["id"]
+    assert "uses 1 of 1 running servers" in hubernate("queue", "physics").stdout.replace("\n", " ")
+    assert place in hubernate("queue", "--cancel", place).stdout
+    assert json.loads(hubernate("queue", "physics", "-o", "json").stdout) == []
+
+
 def test_exit_codes_and_messages_say_what_to_do(hubernate: Command, service: Running) -> None:
     assert "no such team" in hubernate("quota", "nothing", code=2).stderr
     refused = hubernate("apply", "-f", "-", given="kind: Tenant\nname: physics\nquota: {memroy: 1Gi}\n", code=2)

@@ -77,7 +77,13 @@ def test_a_start_a_page_and_a_stop(hub: HubProcess, installed: Installed) -> Non
     start(hub, browser, start="clean", profile="base")
     (request,) = installed.service.called("start")
     assert request["groups"] == ["research"]
-    assert request["choice"] == {"start": "clean", "profile": "base", "tenant": "", "checkpoint_id": None}
+    assert request["choice"] == {
+        "start": "clean",
+        "profile": "base",
+        "tenant": "",
+        "checkpoint_id": None,
+        "wait": False,
+    }
     assert browser.get("/user/ada/api").status_code == 200, "through the proxy and the gate"
     installed.service.step_s = 1.0
     assert hub.ask(browser, "DELETE", "users/ada/server").status_code == 202

@@ -5,6 +5,7 @@ import io
 import json
 import tarfile
 from collections.abc import Iterator
+from dataclasses import replace
 from typing import Any
 
 import docker
@@ -78,6 +79,28 @@ async def test_a_start_makes_a_gate_that_answers_for_its_notebook(
     assert notebook["HostConfig"]["Memory"] == 64 * 1024**2
     (mount,) = notebook["Mounts"]
     assert (mount["Type"], mount["Destination"]) == ("volume", "/home/jovyan")
+
+
+async def test_a_start_tells_its_position_while_it_waits(installed: Installed, ports: Ports) -> None:
+    service = installed.service
+    service.queue = [2, 2, 1]
+    told = Log()
+    await start(ports, told)
+    lines = [event.message for event in told.events if "position" in event.message]
+    why = "Team Research uses 4 of 4 running servers (eve 4); this needs 1 more."
+    assert lines == [f"Waiting for quota: position {number} of 5. {why}" for number in (2, 1)]
+    assert [event.percent for event in told.events] == sorted(event.percent for event in told.events)
+    asked = service.called("start")
+    assert [each["place"] for each in asked] == [None, service.place_id], "asked again, it says which place it had"
+    assert service.called("leave") == []
+
+
+async def test_a_start_that_takes_too_long_ends_with_what_it_waited_for(installed: Installed, ports: Ports) -> None:
+    installed.service.image = installed.images.silent
+    with pytest.raises(Unavailable, match=r"did not answer within 0 minutes\. Last: Waiting for JupyterLab to answer"):
+        await start(replace(ports, patience_s=3))
+    assert installed.containers() == []
+    assert len(installed.service.called("abandoned")) == 1
 
 
 async def test_the_gates_file_is_for_the_gate_alone(ports: Ports, engine: Any) -> None:

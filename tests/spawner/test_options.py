@@ -28,10 +28,12 @@ ID = "caaaaaaaa1"
         ({"start": "clean", "team_image": "lab"}, StartChoice(start=Start.CLEAN, team_image="lab")),
         ({"start": "safe", "tenant": "research"}, StartChoice(start=Start.SAFE, tenant="research")),
         ({"start": "", "profile": "", "checkpoint_id": None}, StartChoice()),
+        ({"profile": "base", "wait": "yes"}, StartChoice(profile="base", wait=True)),
     ],
 )
 def test_good_options(options: Any, choice: StartChoice) -> None:
     assert read_choice(options) == choice
+    assert read_choice(choice.as_options()) == choice, "as the hub is asked again"
 
 
 SMUGGLED = [
@@ -174,6 +176,14 @@ def test_the_form_says_what_the_team_uses_and_what_does_not_fit() -> None:
     assert "3 GiB of 4 GiB · you 1 GiB" in html
     assert 'value="75"' in html
     assert "Does not fit now. Team &lt;b&gt; uses 3 GiB" in html
+
+
+def test_the_form_offers_to_wait_and_says_how_many_do() -> None:
+    team = TenantOptions(name="research", profiles=(BASE,), waiting=3)
+    html = make_form(StartOptions(tenants=(team,)), NOW)
+    assert '<input type="checkbox" name="wait" value="yes" checked>' in html
+    assert "3 starts wait in this team now." in html
+    assert read_choice(from_form({"start": ["continue"], "wait": ["yes"]})).wait
 
 
 def test_a_refusal_by_a_quota_is_a_table_of_who_uses_what_and_escaped() -> None:

@@ -2,6 +2,7 @@
 
 import base64
 import hashlib
+import json
 import secrets
 from dataclasses import dataclass, field
 from typing import Any
@@ -29,6 +30,8 @@ class FakeHub:
     tokens: dict[str, tuple[str, list[str]]] = field(default_factory=dict)
     """Token → (name, scopes)."""
     calls: list[tuple[str, str]] = field(default_factory=list)
+    options: dict[str, Any] = field(default_factory=dict)
+    """Name → what the person's newest start was asked with; None: nothing."""
     broken: bool = False
     browser: str = ""
     """Who is logged in at the hub in the browser that comes to authorize."""
@@ -107,6 +110,8 @@ class FakeHub:
         if refused or not self._is_service(request) or name not in self.people:
             return refused or Response("no", 404)
         if request.method == "POST":
+            body = await request.body()
+            self.options[name] = json.loads(body) if body else None
             self.runs(name, server)
             return Response(status_code=201)
         self.forgets(name, server)

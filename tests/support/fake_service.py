@@ -22,6 +22,7 @@ from hubernate_core.checkpoint import Checkpoint
 from hubernate_core.kubernetes import Placement
 from hubernate_core.operation import Kind, Operation, Outcome, Progress, Step, Trigger
 from hubernate_core.profile import read_profile
+from hubernate_core.queue import Place
 from hubernate_core.server import Server, ServerState, Start, StartChoice, Ticket
 from hubernate_core.wire import ProfileCard, StartOptions, TenantOptions
 from support.stand_in import Images
@@ -51,6 +52,9 @@ class FakeService:
         self.wait_for: str | None = None
         self.stop_steps: tuple[Step, ...] = STOPPING
         self.reason = ""
+        self.queue: list[int] = []
+        """Positions of a start that waits, as they are told one after the other."""
+        self.place_id = names.new_id()
         self.step_s = 0.05
         self.down = False
         self.calls: list[tuple[str, Any]] = []
@@ -64,6 +68,11 @@ class FakeService:
 
             def do_GET(self) -> None:
                 self._answer(None)
+
+            def do_DELETE(self) -> None:
+                service.calls.append(("leave", self.path.rpartition("/")[2]))
+                self.send_response(204)
+                self.end_headers()
 
             def do_POST(self) -> None:
                 self._answer(json.loads(self.rfile.read(int(self.headers["Content-Length"])) or b"{}"))
@@ -106,6 +115,8 @@ class FakeService:
         parts = urlsplit(path).path.removeprefix(PREFIX).split("/")
         if parts[0] == "operations":
             return 200, self._operation(parts[1], parse_qs(urlsplit(path).query)).model_dump_json()
+        if parts[0] == "queue":
+            return 200, self._place(self.queue.pop(0) if self.queue else 0).model_dump_json()
         if parts[0] == "users":
             return 200, self._options().model_dump_json()
         verb = parts[-1]
@@ -115,6 +126,8 @@ class FakeService:
 
     def _start(self, body: Any) -> tuple[int, Any]:
         StartChoice.model_validate(body["choice"])
+        if self.queue:
+            return 202, self._place(self.queue.pop(0)).model_dump_json()
         if not self.adopt and not self.wait_for:
             self.generation += 1
             self.state = ServerState.STARTING
@@ -143,6 +156,20 @@ class FakeService:
             checkpoint=self.checkpoint,
         )
         return 200, ticket.model_dump_json()
+
+    def _place(self, position: int) -> Place:
+        return Place(
+            id=names.PlaceId(self.place_id),
+            user="ada",
+            server_name="",
+            tenant="research",
+            profile="base",
+            since=datetime.now(UTC),
+            position=position,
+            of=5,
+            waits_for="quota" if position else "nothing",
+            reason="Team Research uses 4 of 4 running servers (eve 4); this needs 1 more." if position else "",
+        )
 
     def _started(self, body: Any) -> tuple[int, Any]:
         self.container, self.gate = body["container_id"], body["gate_container_id"]

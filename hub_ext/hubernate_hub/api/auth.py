@@ -8,12 +8,13 @@ from typing import Annotated
 from fastapi import Depends, Request
 
 from hubernate_core.errors import InvalidInput, NotAllowed, NotFound
-from hubernate_core.names import CheckpointId, OperationId, ServerId, check_id
+from hubernate_core.names import CheckpointId, OperationId, PlaceId, ServerId, check_id
 
 from ..context import Context, Work
-from ..store import checkpoints, operations, servers
+from ..store import checkpoints, operations, servers, waits
 from ..store.operations import OperationRow
 from ..store.servers import ServerRow
+from ..store.waits import WaitRow
 from .access import Standing, standing_in
 from .errors import NotSignedIn
 from .sessions import People, Person, Session
@@ -163,6 +164,19 @@ def server_of(work: Work, person: Person, server: str) -> ServerRow:
 def may_act_on(work: Work, person: Person, server: ServerRow) -> bool:
     """Whether a person may see and act on a server: its own, the platform's admins, and the admins of its tenant."""
     return person.owns(server) or standing_in(work, person, server.tenant_id) >= Standing.TENANT_ADMIN
+
+
+def place_of(work: Work, person: Person, place: str) -> WaitRow:
+    """A place in the queue that is the person's, or in a team of which they are an admin. Raises as `server_of`."""
+    row = waits.get(work.tx, PlaceId(_id(place)))
+    mine = row is not None and row.hub_name == person.hub_name
+    if (
+        row is None
+        or row.cancelled_by
+        or not (mine or standing_in(work, person, row.tenant_id) >= Standing.TENANT_ADMIN)
+    ):
+        raise NotFound("no start of yours waits at that place")
+    return row
 
 
 def operation_of(work: Work, person: Person, operation: str) -> tuple[OperationRow, ServerRow]:

@@ -12,7 +12,8 @@ from hubernate_core.tenant import Member, Role
 from hubernate_core.wire import Use
 
 from ..context import Work
-from ..services import governing, ledger, people_use, usage, views
+from ..services import governing, people_use, usage, views
+from ..services.admission import Wanted, room
 from ..store import audit, members, servers, tenants
 from .access import Standing, standing_in
 from .auth import ContextOf
@@ -43,6 +44,7 @@ class TenantUse(BaseModel):
     use: list[Use]
     people: list[people_use.PersonUse] = Field(description="who uses how much, most first")
     refusals: dict[str, str] = Field(description="by profile: why the person could not start it now; empty: it fits")
+    waiting: int = Field(description="starts that wait in the team's queue")
 
 
 class ServerPage(BaseModel):
@@ -128,14 +130,15 @@ async def tenant_use(context: ContextOf, door: Entered, tenant: str) -> TenantUs
 
     def use(work: Work) -> TenantUse:
         row = door.tenant(work, tenant)
-        held = ledger.held_in(work, row.tenant)
+        here = room(work, row.tenant)
         has_home = tenants.find_owner(work.tx, door.person.user, row.id) is not None
-        wanted = ledger.Wanted(door.person.user, None, not has_home)
+        wanted = Wanted(door.person.user, None, not has_home)
         profiles = work.context.catalogue.allowed(row.tenant).values()
         return TenantUse(
-            use=list(usage.uses(row.tenant, held, door.person.user)),
-            people=people_use.by_person(row.tenant, held),
-            refusals=usage.refusals(work, row.tenant, held, wanted, profiles),
+            use=list(usage.uses(row.tenant, here.held, door.person.user)),
+            people=people_use.by_person(row.tenant, here.held),
+            refusals=usage.refusals(work, here, wanted, profiles),
+            waiting=len(here.waiting),
         )
 
     return await context.read(use)

@@ -3,31 +3,59 @@
 from datetime import datetime
 from typing import Annotated
 
-from fastapi import APIRouter, Depends, Query
+from fastapi import APIRouter, Depends, Query, Response
 
 from hubernate_core.errors import InvalidInput
-from hubernate_core.names import OperationId, ServerId, check_id
+from hubernate_core.names import OperationId, PlaceId, ServerId, check_id
 from hubernate_core.operation import Operation
+from hubernate_core.queue import Place
 from hubernate_core.server import Server, Ticket
 from hubernate_core.wire import Abandoned, Generation, OptionsRequest, Started, StartOptions, StartRequest, StopRequest
 
 from ..context import Work
-from ..services import lifecycle, options, starting, views
+from ..services import lifecycle, options, places, starting, views
+from ..store import waits
 from ..store.servers import ServerRow
 from .auth import ContextOf, require_spawner
 from .body import reads, takes
-from .waiting import changed_operation
+from .waiting import changed_operation, moved_place
 
 router = APIRouter(prefix="/api/v1/hub", tags=["hub"], dependencies=[Depends(require_spawner)])
 _WAIT_MAX_S = 60
 
 
 @router.post("/servers/start", openapi_extra=takes(StartRequest))
-async def start(context: ContextOf, body: Annotated[StartRequest, Depends(reads(StartRequest))]) -> Ticket:
-    """A ticket for one start; see `Ticket.adopt` and `Ticket.wait_for`."""
-    ticket = await context.write(starting.start, body)
-    context.bell.ring(f"server:{ticket.server_id}", f"node:{context.settings.node}")
-    return ticket
+async def start(
+    context: ContextOf, response: Response, body: Annotated[StartRequest, Depends(reads(StartRequest))]
+) -> Ticket | Place:
+    """A ticket for one start (see `Ticket.adopt` and `Ticket.wait_for`); with 202, its place in the queue."""
+    answer = await context.write(starting.start, body)
+    if isinstance(answer, Place):
+        context.turns.hear(answer.id)
+        context.bell.ring("queue")
+        response.status_code = 202
+    else:
+        context.bell.ring(f"server:{answer.server_id}", f"node:{context.settings.node}")
+    return answer
+
+
+@router.get("/queue/{place}")
+async def place(context: ContextOf, place: str, wait_s: Annotated[float, Query(ge=0, le=_WAIT_MAX_S)] = 0) -> Place:
+    """A place in the queue: at once if it may go, else when it moved or `wait_s` seconds have passed."""
+    return await moved_place(context, PlaceId(check_id(place, "place")), wait_s)
+
+
+@router.delete("/queue/{place}", status_code=204)
+async def leave(context: ContextOf, place: str) -> Response:
+    """The start waits no more. Leaving twice is fine."""
+
+    def use(work: Work) -> None:
+        row = waits.get(work.tx, PlaceId(check_id(place, "place")))
+        places.end(work, [] if row is None else [row], "left")
+
+    await context.write(use)
+    context.bell.ring("queue")
+    return Response(status_code=204)
 
 
 @router.post("/servers/{server}/started", openapi_extra=takes(Started))
@@ -98,5 +126,5 @@ def _shown(work: Work, row: ServerRow) -> Server:
 
 
 async def _rung(context: ContextOf, server: str, shown: Server) -> Server:
-    context.bell.ring(f"server:{server}")
+    context.bell.ring(f"server:{server}", "queue")
     return shown

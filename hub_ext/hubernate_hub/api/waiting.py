@@ -1,15 +1,17 @@
-"""Long polls over operations."""
+"""Long polls over operations and places in the queue."""
 
 import time
 from collections.abc import AsyncIterator
 from datetime import datetime
 
 from hubernate_core.errors import NotFound
-from hubernate_core.names import OperationId
+from hubernate_core.names import OperationId, PlaceId
 from hubernate_core.operation import Operation
+from hubernate_core.queue import Place
 
 from .. import bell
 from ..context import Context
+from ..reconcile.queue import look
 from ..store import operations
 
 _KEEP_ALIVE_S = 15.0
@@ -44,6 +46,33 @@ async def changed_operation(
             if changed or found.finished or left <= 0 or context.stopping:
                 return found
             await bell.wait(rung, left)
+
+
+async def moved_place(context: Context, place: PlaceId, wait_s: float) -> Place:
+    """A place in the queue: at once if it may go, else once its bell rings or `wait_s` seconds passed.
+
+    Raises:
+        NotFound: it waits no more.
+    """
+    context.turns.hear(place)
+    with context.bell.listen(f"place:{place}") as rung:
+        if wait_s == 0:
+            await look(context)
+        found = await _present_place(context, place)
+        if not found.may_go and wait_s > 0 and not context.stopping:
+            await bell.wait(rung, wait_s)
+            found = await _present_place(context, place)
+    context.turns.hear(place)
+    return found
+
+
+async def _present_place(context: Context, place: PlaceId) -> Place:
+    if place not in context.turns.outlook.places:
+        await look(context)  # before the first round, and for whoever left
+    found = context.turns.outlook.places.get(place)
+    if found is None:
+        raise NotFound(f"no start waits at place {place}")
+    return found
 
 
 async def each_change(context: Context, operation: OperationId) -> AsyncIterator[Operation | None]:

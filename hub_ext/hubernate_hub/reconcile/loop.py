@@ -14,6 +14,7 @@ from .departures import remove_what_is_left
 from .events import Telling
 from .hub_sync import HubSync
 from .pods import Removals
+from .queue import Queue
 from .servers import Servers
 from .spaces import provision
 
@@ -27,7 +28,7 @@ _log = logging.getLogger(__name__)
 def start_loops(context: Context) -> list[asyncio.Task[None]]:
     """Begin every loop; cancel the tasks to end them."""
     settings = context.settings
-    servers, hub = Servers(context), HubSync(context)
+    servers, hub, queue = Servers(context), HubSync(context), Queue(context)
 
     async def culling() -> None:
         await cull(context)
@@ -42,6 +43,7 @@ def start_loops(context: Context) -> list[asyncio.Task[None]]:
         *_on_kubernetes(context),
         _start(context, "servers", _Pace(settings.reconcile_every_s), servers.round),
         _start(context, "hub", _Pace(settings.hub_every_s), hub.round),
+        _start(context, "queue", _Pace(settings.reconcile_every_s, topics=("queue", "tenants", "pods")), queue.round),
         _start(context, "culling", _Pace(settings.cull_every_s), culling),
         _start(context, "reads", _Pace(_COUNTS_S), counting),
         _start(context, "departures", _Pace(_COUNTS_S, topics=("tenants",)), departures),

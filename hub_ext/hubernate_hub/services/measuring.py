@@ -4,7 +4,7 @@ from hubernate_core.quota import Holding, used_by
 from hubernate_core.tenant import Tenant
 
 from ..context import Work
-from ..store import tenants
+from ..store import tenants, waits
 from . import ledger
 
 
@@ -22,6 +22,16 @@ def measure_tenants(work: Work) -> None:
             metrics.tenant_used.labels(name, resource).set(amount)
         for resource, limit in active[tenant].quota.limits.items():
             metrics.tenant_limit.labels(name, resource).set(limit)
+
+
+def measure_queue(work: Work) -> None:
+    """Set the gauge of the queue anew: the tenants where most wait."""
+    metrics, most = work.context.metrics, work.context.settings.metrics_tenants_max
+    lengths = waits.counts(work.tx)
+    known = tenants.with_ids(work.tx, lengths)
+    metrics.queue.clear()
+    for tenant in sorted(lengths, key=lambda each: (-lengths[each], known[each].name))[:most]:
+        metrics.queue.labels(known[tenant].name).set(lengths[tenant])
 
 
 def _sums(tenant: Tenant, held: list[Holding]) -> dict[str, int]:

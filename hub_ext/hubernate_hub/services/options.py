@@ -10,7 +10,8 @@ from hubernate_core.wire import ProfileCard, StartOptions, TenantOptions
 from ..context import Work
 from ..store import checkpoints, members, operations, servers, tenants
 from ..store.servers import ServerRow
-from . import ledger, team_images, usage
+from . import team_images, usage
+from .admission import Wanted, room
 
 
 def start_options(work: Work, user: str, server_name: str, groups: list[str]) -> StartOptions:
@@ -36,10 +37,10 @@ def start_options(work: Work, user: str, server_name: str, groups: list[str]) ->
 
 def _tenant(work: Work, tenant: Tenant, user: str, row: ServerRow | None) -> TenantOptions:
     profiles = work.context.catalogue.allowed(tenant)
-    held = ledger.held_in(work, tenant, but=None if row is None else row.id)
+    server = None if row is None else row.id
+    here = room(work, tenant, but=server)
     has_home = tenants.find_owner(work.tx, user, tenant.id) is not None
-    wanted = ledger.Wanted(user, None if row is None else row.id, not has_home)
-    refusals = usage.refusals(work, tenant, held, wanted, profiles.values())
+    refusals = usage.refusals(work, here, Wanted(user, server, not has_home), profiles.values())
     images = [
         _card(made, refusals[made.name], image=each) for each, made in team_images.startable(work, tenant).values()
     ]
@@ -48,7 +49,8 @@ def _tenant(work: Work, tenant: Tenant, user: str, row: ServerRow | None) -> Ten
         title=tenant.title,
         profiles=(*(_card(each, refusals[each.name]) for each in profiles.values()), *images),
         checkpoints=() if row is None else tuple(checkpoints.of_servers(work.tx, [row.id])),
-        use=usage.uses(tenant, held, user),
+        use=usage.uses(tenant, here.held, user),
+        waiting=len(here.waiting),
     )
 
 

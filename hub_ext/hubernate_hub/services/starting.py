@@ -10,6 +10,7 @@ from hubernate_core.image_ref import parse_image
 from hubernate_core.names import OwnerId, ServerId, check_server_name, home_volume, new_id, normalise_user
 from hubernate_core.operation import Kind, Trigger
 from hubernate_core.profile import Profile
+from hubernate_core.queue import Place
 from hubernate_core.server import ServerState, Start, StartChoice, Ticket
 from hubernate_core.tenant import Tenant
 from hubernate_core.wire import StartRequest
@@ -17,7 +18,8 @@ from hubernate_core.wire import StartRequest
 from ..context import Work
 from ..store import checkpoints, members, operations, servers, tenants
 from ..store.servers import ServerRow
-from . import ledger, team_images
+from . import places, team_images
+from .admission import Wanted, admit
 from .opening import Wish, open_operation
 from .placing import place
 from .retrying import due
@@ -28,13 +30,13 @@ def relay_digest(token: str) -> str:
     return hashlib.sha256(token.encode()).hexdigest()
 
 
-def start(work: Work, request: StartRequest) -> Ticket:
-    """The ticket for one start (0001, "A start").
+def start(work: Work, request: StartRequest) -> Ticket | Place:
+    """The ticket for one start (0001, "A start"), or its place in the queue.
 
     Raises:
         InvalidInput, NotAllowed, NotFound: the choice cannot be started; nothing was created.
         Conflict: a former run could not be saved yet, or a container of an older start still runs.
-        OverQuota: it does not fit into what the tenant, or the person in it, may use.
+        OverQuota: it does not fit into what the tenant, or the person in it, may use, and is not to wait.
         Unavailable: on Kubernetes, while the tenant's namespace is not ready.
         Broken: the checkpoint's record is not ours.
     """
@@ -51,13 +53,18 @@ def start(work: Work, request: StartRequest) -> Ticket:
     if row is not None:
         present = _present(work, row)
         if present is not None:
+            if present.adopt is not None:
+                places.end_of(work, request.user, name, "left")
             return present
         _refuse_beside_an_older_one(work, row)
     if work.context.kube is not None:
         work.context.kube.spaces.check(tenant.id)
     checkpoint = _checkpoint(work, row, request.choice)
     profile = _profile(work, tenant, row, checkpoint, request.choice)
-    ledger.admit(work, tenant, ledger.Wanted(user, None if row is None else row.id, owner is None), profile)
+    wanted = _wanted(user, row, new_home=owner is None)
+    place = admit(work, tenant, request, wanted, profile)
+    if place is not None:
+        return place
     owner = owner or tenants.add_owner(work.tx, user, request.user, tenant.id)
     token = secrets.token_urlsafe(32)
     fresh = replace(
@@ -79,6 +86,12 @@ def start(work: Work, request: StartRequest) -> Ticket:
     else:
         servers.replace_row(work.tx, fresh)
     return _ticket(work, fresh, relay_token=token, checkpoint=checkpoint)
+
+
+def _wanted(user: str, row: ServerRow | None, *, new_home: bool) -> Wanted:
+    if row is None:
+        return Wanted(user, None, new_home)
+    return Wanted(user, row.id, new_home, admitted=row.state is ServerState.STARTING)
 
 
 def _first_node(work: Work, row: ServerRow | None) -> str:

@@ -4,12 +4,13 @@ from collections.abc import Iterable, Sequence
 
 from hubernate_core import refusal
 from hubernate_core.profile import Profile
+from hubernate_core.queue import why_not
 from hubernate_core.quota import Holding, limit_of, used_by
 from hubernate_core.tenant import Tenant
 from hubernate_core.wire import Use
 
 from ..context import Work
-from . import ledger
+from .admission import Room, Wanted, look_at
 
 _ALWAYS = ("servers", "cpu", "memory")
 
@@ -45,15 +46,8 @@ def _shown(resource: str, used: int, limit: int | None) -> str:
     return f"{refusal.show_amount(resource, used)} of {refusal.show_amount(resource, limit)}"
 
 
-def refusals(
-    work: Work, tenant: Tenant, held: Iterable[Holding], wanted: ledger.Wanted, profiles: Iterable[Profile]
-) -> dict[str, str]:
-    """By profile: why a start of it would be refused now; empty: it fits."""
-    held = list(held)
-    return {
-        each.name: " ".join(
-            refusal.reason(tenant.title or tenant.name, short)
-            for short in ledger.shortfalls(work, tenant, held, wanted, each)
-        )
-        for each in profiles
-    }
+def refusals(work: Work, room: Room, wanted: Wanted, profiles: Iterable[Profile]) -> dict[str, str]:
+    """By profile: why a start of it would be refused now, or wait; empty: it fits."""
+    title = room.tenant.title or room.tenant.name
+    standings = {each.name: look_at(work, room, wanted, each) for each in profiles}
+    return {name: "" if each.fits else why_not(title, each) for name, each in standings.items()}

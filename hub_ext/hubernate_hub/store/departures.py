@@ -20,6 +20,7 @@ from .schema import (
     sources,
     team_images,
     tenants,
+    waits,
 )
 
 
@@ -65,6 +66,7 @@ def drop_rows(tx: Tx, tenant: TenantId) -> None:
         delete(sources).where(sources.c.tenant_id == tenant),
         delete(source_reads).where(source_reads.c.tenant_id == tenant),
         delete(members).where(members.c.tenant_id == tenant),
+        delete(waits).where(waits.c.tenant_id == tenant),
     ):
         tx.execute(query)
 

@@ -22,6 +22,9 @@ from .columns import UtcTime as UtcTime
 from .columns import id_column as _id
 from .columns import metadata as metadata
 from .columns import moment as _moment
+from .source_tables import source_reads as source_reads
+from .source_tables import source_views as source_views
+from .source_tables import sources as sources
 
 tenants = Table(
     "tenants",
@@ -241,6 +244,25 @@ agents = Table(
     _moment("last_seen_at", nullable=False),
 )
 
+waits = Table(
+    "waits",
+    metadata,
+    _id(primary_key=True),
+    Column("tenant_id", String(10), ForeignKey("tenants.id"), nullable=False),
+    Column("user", String(255), nullable=False),
+    Column("hub_name", String(255), nullable=False),
+    Column("server_name", String(30), nullable=False),
+    _id("server_id"),  # null: the start makes a new server
+    Column("profile", String(30), nullable=False),
+    Column("wanted", JSON, nullable=False),  # amounts by resource
+    Column("choice", JSON, nullable=False),  # asked again with it if the hub forgets the start
+    _moment("since", nullable=False),
+    Column("cancelled_by", String(255), nullable=False),  # kept until its hub has heard it
+    UniqueConstraint("hub_name", "server_name"),  # the hub knows one server of a name, so it waits at one place
+    Index(None, "tenant_id"),
+)
+"""Starts that wait."""
+
 idempotency = Table(
     "idempotency",
     metadata,
@@ -249,44 +271,4 @@ idempotency = Table(
     Column("request_sha256", String(64), nullable=False),
     Column("answer", JSON, nullable=False),
     _moment("created_at", nullable=False),
-)
-
-sources = Table(
-    "sources",
-    metadata,
-    _id(primary_key=True),
-    Column("tenant_id", String(10), ForeignKey("tenants.id"), nullable=False),
-    Column("name", String(40), nullable=False),
-    Column("spec", JSON, nullable=False),
-    Column("credential", JSON(none_as_null=True)),  # sealed by data.cipher; nothing else is ever stored of it
-    _moment("credential_changed_at"),
-    Column("created_by", String(255), nullable=False),
-    _moment("changed_at", nullable=False),
-    Column("version", Integer, nullable=False),
-    UniqueConstraint("tenant_id", "name"),
-)
-
-source_views = Table(
-    "source_views",
-    metadata,
-    Column("source_id", String(10), ForeignKey("sources.id"), primary_key=True),
-    Column("path_sha256", String(64), primary_key=True),
-    Column("path", String(1024), nullable=False),
-    Column("content", JSON, nullable=False),
-    Column("before", JSON(none_as_null=True)),
-    _moment("taken_at", nullable=False),
-)
-
-source_reads = Table(
-    "source_reads",
-    metadata,
-    _id("source_id", primary_key=True),
-    Column("user", String(255), primary_key=True),
-    Column("verb", String(10), primary_key=True),
-    Column("hour", UtcTime, primary_key=True),
-    _id("tenant_id", nullable=False),
-    Column("source", String(40), nullable=False),  # its name then: the source may be gone
-    Column("calls", BigInteger, nullable=False),
-    Column("moved", BigInteger, nullable=False),  # bytes
-    Index(None, "tenant_id", "hour"),
 )

@@ -64,9 +64,11 @@ def all_tenants(tx: Tx, *, active_only: bool = False) -> dict[TenantId, Tenant]:
     return {row.id: row_of(row).tenant for row in tx.execute(query)}
 
 
-def with_ids(tx: Tx, ids: Iterable[TenantId]) -> dict[TenantId, Tenant]:
-    """Tenants by id, deleted ones too; unknown ones are left out."""
+def with_ids(tx: Tx, ids: Iterable[TenantId], *, active_only: bool = False) -> dict[TenantId, Tenant]:
+    """Tenants by id, deleted ones too unless `active_only`; unknown ones are left out."""
     query = select(tenants).where(tenants.c.id.in_(sorted(set(ids))))
+    if active_only:
+        query = query.where(tenants.c.active)
     return {row.id: row_of(row).tenant for row in tx.execute(query)}
 
 

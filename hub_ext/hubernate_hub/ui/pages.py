@@ -13,9 +13,11 @@ from hubernate_core.errors import HubernateError, NotAllowed
 from ..api.auth import ContextOf, SignedIn, server_of
 from ..api.errors import NotSignedIn, status_of
 from ..api.login import to_hub
+from ..api.queue import shown_places
 from ..config import HubernateService
 from ..context import Context, Work
-from ..store import agents, servers
+from ..reconcile.queue import look
+from ..store import agents, servers, waits
 from . import views
 from .render import page
 
@@ -31,8 +33,14 @@ def mount_static(app: FastAPI, settings: HubernateService) -> None:
 @router.get("/")
 async def my_servers(request: Request, context: ContextOf, person: SignedIn) -> Response:
     """The person's servers."""
-    cards = await context.read(lambda work: views.cards(work, servers.of_user(work.tx, person.user, person.hub_name)))
-    return await page(request, context, "servers.html", cards=cards, person=person)
+    await look(context)
+
+    def use(work: Work) -> dict[str, Any]:
+        waiting = shown_places(work, person, waits.of_person(work.tx, person.hub_name), admin=False)
+        cards = views.cards(work, servers.of_user(work.tx, person.user, person.hub_name))
+        return {"cards": cards, "places": [(each, views.moment(each.since, work.now)) for each in waiting]}
+
+    return await page(request, context, "servers.html", person=person, **await context.read(use))
 
 
 @router.get("/fragment/servers/{server}")

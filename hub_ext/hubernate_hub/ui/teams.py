@@ -12,9 +12,11 @@ from ..api import retention
 from ..api.access import Door, Standing, standing_in
 from ..api.auth import ContextOf, SignedIn
 from ..api.paging import Cursor, decode, encode
+from ..api.queue import shown_places
 from ..context import Work
+from ..reconcile.queue import look
 from ..services import governing, ledger, people_use, usage
-from ..store import audit, servers, team_images, tenants
+from ..store import audit, servers, team_images, tenants, waits
 from . import views
 from .render import page
 
@@ -65,6 +67,7 @@ async def team_servers(
 async def one_team(request: Request, context: ContextOf, person: SignedIn, tenant: str) -> Response:
     """One team."""
     door = Door(person, Standing.MEMBER)
+    await look(context)
 
     def use(work: Work) -> dict[str, Any]:
         row = door.tenant(work, tenant)
@@ -74,10 +77,12 @@ async def one_team(request: Request, context: ContextOf, person: SignedIn, tenan
         deeds = audit.page(work.tx, before=None, limit=_DEEDS, tenant=row.id) if admin else []
         going = retention.show(work, door, tenant).items if admin else []
         people = people_use.by_person(row.tenant, held)
+        waiting = shown_places(work, person, waits.of_tenant(work.tx, row.id), admin=admin)
         return {
             "team": governing.document_of(work, row),
             "version": row.version,
             "use": usage.uses(row.tenant, held, person.user),
+            "places": [(each, views.moment(each.since, work.now)) for each in waiting],
             "people": people[:_PEOPLE],
             "more": max(0, len(people) - _PEOPLE),
             "images": [

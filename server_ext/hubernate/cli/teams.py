@@ -55,6 +55,24 @@ def quota(team: Team, context: Context = "", output: Output = Form.TABLE) -> Non
 
 
 @app.command()
+def queue(
+    team: Annotated[str, typer.Argument(help="Team whose queue to list; default: your own starts in all teams.")] = "",
+    cancel: Annotated[str, typer.Option(help="Id of a place to give up: yours, or a member's as their admin.")] = "",
+    context: Context = "",
+    output: Output = Form.TABLE,
+) -> None:
+    """List the starts that wait, or give a place up. Example: hubernate queue physics"""
+    call = api(context)
+    if cancel:
+        call("DELETE", f"/queue/{segment(cancel)}")
+        typer.echo(f"Given up: {cancel}. Nothing else was changed.")
+        return
+    found = call("GET", f"/tenants/{segment(team)}/queue" if team else "/queue")["items"]
+    columns = [("ID", "id"), ("TEAM", "tenant"), ("PERSON", "user"), ("NAME", "server_name"), ("PROFILE", "profile")]
+    show(found, output, [*columns, ("POSITION", "position"), ("OF", "of"), ("SINCE", "since"), ("WHY", "reason")])
+
+
+@app.command()
 def profiles(team: Team, context: Context = "", output: Output = Form.TABLE) -> None:
     """List the profiles that you may start in a team, and whether they fit now. Example: hubernate profiles physics"""
     refusals: dict[str, str] = api(context)("GET", f"/tenants/{segment(team)}/use")["refusals"]

@@ -168,9 +168,15 @@
     try { await teamWork(form); location.reload(); } catch (problem) { say(problem.message); }
   });
 
+  async function leave({ leave: place, label }) {
+    if (!confirm(`Give up the place of ${label}? The start ends; nothing that is saved is touched.`)) return;
+    await ask("DELETE", `queue/${place}`);
+    location.reload();
+  }
+
   document.addEventListener("click", (event) => {
-    const gone = event.target.closest("button[data-unlist]");
-    if (gone) unlist(gone.dataset).catch((problem) => say(problem.message));
+    const gone = event.target.closest("button[data-unlist], button[data-leave]");
+    if (gone) (gone.dataset.leave ? leave : unlist)(gone.dataset).catch((problem) => say(problem.message));
   });
 
   document.addEventListener("click", (event) => {
