@@ -30,6 +30,7 @@ class Trigger(StrEnum):
     USER = "user"
     ADMIN = "admin"
     IDLE = "idle"
+    GPU_IDLE = "gpu-idle"
     MAX_AGE = "max-age"
     DIED = "died"  # the notebook process ended by itself, out of memory included
     USER_DELETED = "user-deleted"

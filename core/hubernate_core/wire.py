@@ -12,6 +12,8 @@ spawner  → POST /api/v1/hub/servers/{id}/stop               StopRequest → Op
 spawner  → GET  /api/v1/hub/operations/{id}?wait_s&after    → Operation   (long poll)
 spawner  → POST /api/v1/hub/users/{user}/start-options  OptionsRequest → StartOptions
 gate     → POST /api/v1/gate/activity                       GateActivity → 204
+notebook → GET  /api/v1/relay/me/sleep                      SleepOutlook
+notebook → POST /api/v1/relay/me/keep-awake                 SleepOutlook
 """
 
 from datetime import datetime
@@ -227,4 +229,14 @@ class GateActivity(_Wire):
     person_age_s: float | None = Field(None, ge=0, description="since the last request that a person caused")
     kernels_busy: int = Field(0, ge=0)
     terminals_busy: int = Field(0, ge=0, description="terminals with a child process")
+    gpu: float | None = Field(None, ge=0, le=1, description="share of the busiest GPU in use; None: it cannot be read")
     seen_at: datetime | None = None
+
+
+class SleepOutlook(_Wire):
+    """When the notebook that asks will be put to sleep; lengths from now on: no clock is compared with another."""
+
+    sleeps_in_s: float | None = Field(None, ge=0, description="if nothing happens; None: nothing puts it to sleep")
+    warn_in_s: float | None = Field(None, ge=0, description="when its person is to be told; 0: now")
+    because: str = Field("", description="for 'it goes to sleep in …: '")
+    keep_awake_minutes: int = Field(0, description="longest that it may be kept awake; 0: that would not help")

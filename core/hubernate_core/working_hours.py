@@ -1,7 +1,7 @@
 """Working hours of a team: days and times of its own zone, daylight saving time included. Pure.
 
-Written as one line, ``Mon-Fri 08:00-18:00 Europe/Berlin``; days may be a list (``Mon-Thu,Sat``), and hours that end before
-they begin end on the next day.
+Written as one line, ``Mon-Fri 08:00-18:00 Europe/Berlin``; days may be a list (``Mon-Thu,Sat``), and hours that end
+before they begin end on the next day.
 """
 
 import re

@@ -17,7 +17,21 @@ from starlette.exceptions import HTTPException
 
 from hubernate_core.errors import HubernateError, InvalidInput
 
-from .api import agent, data, document, gate, governed, health, hub, login, people, queue, saved, sources
+from .api import (
+    agent,
+    culling,
+    data,
+    document,
+    gate,
+    governed,
+    health,
+    hub,
+    login,
+    people,
+    queue,
+    saved,
+    sources,
+)
 from .api import tenants as tenants_api
 from .api.errors import as_problem
 from .api.middleware import Around
@@ -125,7 +139,21 @@ def build_app(context: Context, *, loops: bool = True) -> FastAPI:
 
 
 def _mount(app: FastAPI, prefix: str) -> None:
-    api = (agent, hub, gate, people, saved, queue, tenants_api, governed, sources, document, health, login)
+    api = (
+        agent,
+        hub,
+        gate,
+        people,
+        saved,
+        queue,
+        tenants_api,
+        governed,
+        culling,
+        sources,
+        document,
+        health,
+        login,
+    )
     seen = (pages, teams, source_pages)
     for router in (*(module.router for module in (*api, *seen)), data.relay, data.people):
         app.include_router(router, prefix=prefix)

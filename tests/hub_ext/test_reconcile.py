@@ -264,7 +264,7 @@ def test_a_ready_that_was_lost_is_believed_from_the_hub(service: Running) -> Non
 
 
 def test_an_old_server_is_put_to_sleep_although_busy(tmp_path: Path) -> None:
-    tenants = [{"name": "physics", "culling": {"idle_after": "P30D", "max_age": "PT8H"}}]
+    tenants = [{"name": "physics", "culling": {"idle_after": "P30D", "max_age": "PT8H", "warn_before": "PT0S"}}]
     with running(tmp_path, loops=True, hub_every_s=1000, state={"tenants": tenants}) as service:
         server = service.start("ada")
         service.clock.move(hours=9)
@@ -273,7 +273,7 @@ def test_an_old_server_is_put_to_sleep_although_busy(tmp_path: Path) -> None:
 
 
 def test_no_more_idle_servers_than_allowed_are_saved_at_once(tmp_path: Path) -> None:
-    tenants = [{"name": "physics", "culling": {"max_age": "PT8H"}}]
+    tenants = [{"name": "physics", "culling": {"max_age": "PT8H", "warn_before": "PT0S"}}]
     with running(tmp_path, loops=True, hub_every_s=1000, cull_at_once=2, state={"tenants": tenants}) as service:
         for number in range(4):
             service.start(f"user{number}")

@@ -58,6 +58,7 @@ def test_roles_by_endpoints_are_as_the_document_says(service: Running, root: Cal
     document = root("GET", "/tenants/physics").json()
     body = {key: value for key, value in document.items() if key not in ("id", "version", "role")}
     bodies = {"PUT /tenants/{tenant}": body, "PATCH /tenants/{tenant}": {}, "POST /tenants": {"name": "new"}}
+    bodies["POST /tenants/{tenant}/culling/preview"] = {"culling": {"idle_after": "PT5M"}}
     tried = 0
     for verb, path, need in operations(service):
         if need == "nobody":

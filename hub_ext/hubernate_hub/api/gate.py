@@ -13,13 +13,12 @@ from hubernate_core.errors import NotFound
 from hubernate_core.names import OperationId, check_id
 from hubernate_core.operation import Kind, Operation, Trigger
 from hubernate_core.server import Server
-from hubernate_core.wire import GateActivity
+from hubernate_core.wire import GateActivity, SleepOutlook
 
 from ..context import Work
-from ..services import activity, opening, views
+from ..services import activity, culling, opening, views
 from ..services.checkpoints import check_name
 from ..store import operations, servers
-from ..store.servers import ServerRow
 from .auth import ContextOf, RelayedServer
 from .body import reads, takes
 
@@ -53,7 +52,7 @@ async def report_activity(
 @router.get("/relay/me/server")
 async def my_server(context: ContextOf, row: RelayedServer) -> Server:
     """The server that asks, with its newest operation and when it will sleep."""
-    return await context.store.read(views.show, row)
+    return await context.read(views.show, row)
 
 
 @router.post("/relay/me/save", status_code=202, openapi_extra=takes(SaveNow))
@@ -68,12 +67,23 @@ async def save_me(
     return operation
 
 
+@router.get("/relay/me/sleep")
+async def my_sleep(context: ContextOf, row: RelayedServer) -> SleepOutlook:
+    """When the server that asks will be put to sleep, why, and whether its person is to be told now."""
+    return await context.read(culling.outlook, row)
+
+
 @router.post("/relay/me/keep-awake", openapi_extra=takes(KeepAwake))
 async def keep_me_awake(
     context: ContextOf, row: RelayedServer, body: Annotated[KeepAwake, Depends(reads(KeepAwake))]
-) -> Server:
-    """Keep the server that asks awake."""
-    return await context.write(kept_awake, row, body.minutes)
+) -> SleepOutlook:
+    """Keep the server that asks awake. A program that asks again and again does not count as its person."""
+
+    def use(work: Work) -> SleepOutlook:
+        activity.keep_awake(work, row, body.minutes)
+        return culling.outlook(work, servers.get(work.tx, row.id) or row)
+
+    return await context.write(use)
 
 
 @router.get("/relay/operations/{operation}")
@@ -83,9 +93,3 @@ async def my_operation(context: ContextOf, row: RelayedServer, operation: str) -
     if found is None or found.operation.server_id != row.id:
         raise NotFound("this server has no such operation")
     return found.operation
-
-
-def kept_awake(work: Work, row: ServerRow, minutes: int) -> Server:
-    """`row` after the wish."""
-    activity.keep_awake(work, row, minutes)
-    return views.show(work.tx, servers.get(work.tx, row.id) or row)

@@ -154,7 +154,7 @@ async def tenant_servers(
         row = door.tenant(work, tenant)
         found = servers.page_of_tenant(work.tx, row.id, after=decode(cursor), limit=limit + 1)
         more = encode(found[limit - 1].id) if len(found) > limit else None
-        return ServerPage(items=views.show_all(work.tx, found[:limit]), next=more)
+        return ServerPage(items=views.show_all(work, found[:limit]), next=more)
 
     return await context.read(use)
 

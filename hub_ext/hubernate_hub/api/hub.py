@@ -122,7 +122,7 @@ def _server_id(text: str) -> ServerId:
 
 
 def _shown(work: Work, row: ServerRow) -> Server:
-    return views.show(work.tx, row)
+    return views.show(work, row)
 
 
 async def _rung(context: ContextOf, server: str, shown: Server) -> Server:

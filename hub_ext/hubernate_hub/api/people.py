@@ -11,6 +11,7 @@ from hubernate_core.server import Server, ServerState
 
 from ..context import Work
 from ..services import opening, views
+from ..services.activity import keep_awake as keep_server_awake
 from ..services.checkpoints import check_name
 from ..store import servers
 from ..store.servers import ServerRow
@@ -18,7 +19,7 @@ from .access import Door, Standing
 from .auth import ContextOf, SignedIn, operation_of, server_of
 from .body import reads, takes
 from .door import Entered, needs, note_on_server
-from .gate import KeepAwake, kept_awake
+from .gate import KeepAwake
 from .repeating import once
 from .sessions import Person
 
@@ -169,15 +170,14 @@ async def keep_awake(
     """Do not let the server idle to sleep for so many minutes."""
 
     def use(work: Work) -> ShownServer:
-        row = server_of(work, person, server)
-        kept_awake(work, row, body.minutes)
+        keep_server_awake(work, server_of(work, person, server), body.minutes, present=True)
         return _shown(work, [server_of(work, person, server)], person)[0]
 
     return await context.write(use)
 
 
 def _shown(work: Work, rows: list[ServerRow], person: Person) -> list[ShownServer]:
-    found = views.show_all(work.tx, rows)
+    found = views.show_all(work, rows)
     return [_as_shown(each.model_dump(), person.owns(row)) for row, each in zip(rows, found, strict=True)]
 
 

@@ -10,6 +10,7 @@ _WHY = {
     Trigger.USER: "you asked for it",
     Trigger.ADMIN: "an admin asked for it",
     Trigger.IDLE: "nobody was using it",
+    Trigger.GPU_IDLE: "its GPU was not used",
     Trigger.MAX_AGE: "it reached its maximum age",
     Trigger.DIED: "it ended by itself",
     Trigger.USER_DELETED: "its account was deleted",
@@ -17,6 +18,7 @@ _WHY = {
     Trigger.EVICTED: "the cluster is taking its node or its place away",
 }
 _SLEPT = {
+    Trigger.GPU_IDLE: "put to sleep because its GPU was not used",
     Trigger.USER: "stopped on request",
     Trigger.ADMIN: "stopped by an admin",
     Trigger.DIED: "its process ended",
@@ -28,6 +30,7 @@ _SAVED = {
     Trigger.USER: "on request",
     Trigger.ADMIN: "by an admin",
     Trigger.IDLE: "when nobody used it",
+    Trigger.GPU_IDLE: "when its GPU was not used",
     Trigger.MAX_AGE: "at its maximum age",
     Trigger.DIED: "after its process ended",
     Trigger.EVICTED: "when its place was taken away",

@@ -12,7 +12,7 @@ from rich.console import Console
 
 from hubernate_core.errors import Broken, HubernateError, Unavailable, UserError
 
-from . import documents, sources, teams
+from . import culling, documents, sources, teams
 
 GROUP = "hubernate.commands"
 EXIT_CODES: tuple[tuple[type[HubernateError], int], ...] = ((UserError, 2), (Unavailable, 3), (Broken, 1))
@@ -28,6 +28,7 @@ def make_app() -> typer.Typer:
     app.callback()(_root)
     for own in (teams.app, documents.app):
         app.add_typer(own)
+    app.add_typer(culling.app, name="culling")
     app.add_typer(sources.app, name="sources")
     for entry in sorted(entry_points(group=GROUP), key=lambda each: each.name):
         _add(app, entry)
