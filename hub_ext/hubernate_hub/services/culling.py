@@ -7,6 +7,7 @@ from typing import Literal
 
 from pydantic import BaseModel, Field
 
+from hubernate_core.activity import Activity
 from hubernate_core.culling import Culling, CullingRule
 from hubernate_core.names import ServerId
 from hubernate_core.operation import Kind, Trigger
@@ -63,11 +64,11 @@ def survey(work: Work) -> Survey:
     known = tenants.with_ids(work.tx, {row.tenant_id for row in rows})
     found = Survey()
     for row in rows:
-        rule = known[row.tenant_id].culling.rule_for(row.profile)
-        told = _told(work, row, rule)
+        look = _look(work, row, known[row.tenant_id].culling.rule_for(row.profile))
+        told = _told(work, row, look)
         if told != row.warned_at:
             found.warned[row.id, row.generation] = told
-        sure = certain(work, row, rule)
+        sure = _certain(work, row, look)
         if sure is not None:
             found.due.append(Due(row.id, row.tenant_id, row.node, sure.due_at))
     return found
@@ -75,28 +76,40 @@ def survey(work: Work) -> Survey:
 
 def certain(work: Work, row: ServerRow, rule: CullingRule) -> Outlook | None:
     """What puts `row` to sleep now; None: nothing does, or nobody tells us whether somebody is at work."""
-    activity, heard_at = activity_of(row), heard(work, row)
-    if activity is None or not work.context.fleet.speaks(row.node):
-        return None  # the agent of its node is silent: it could not be saved
-    found = outlooks(activity, rule, row.id, work.now)
-    return next((each for each in found if each.certain(activity, heard_at, work.now)), None)
+    return _certain(work, row, _look(work, row, rule))
 
 
-def heard(work: Work, row: ServerRow) -> datetime:
-    """When the gate of `row`'s present start last told what goes on in it; long ago where it is silent."""
-    silent = work.context.since_gate_spoke(row.id, row.generation)
-    return datetime.min.replace(tzinfo=work.now.tzinfo) if silent is None else work.now - silent
+@dataclass(frozen=True)
+class _Look:
+    """What is known of a running server. `heard_at`: when its gate last told what goes on in it."""
+
+    activity: Activity
+    outlooks: list[Outlook]
+    heard_at: datetime | None
 
 
-def _told(work: Work, row: ServerRow, rule: CullingRule) -> datetime | None:
-    """Since when its person is told; None: they need not be, or nothing reaches them."""
+def _look(work: Work, row: ServerRow, rule: CullingRule) -> _Look | None:
     activity = activity_of(row)
-    if activity is None or work.context.since_gate_spoke(row.id, row.generation) is None:
+    if activity is None:
         return None
-    first = outlooks(activity, rule, row.id, work.now)[0]
-    if first.warn_at > work.now or first.warn_at == first.at:
+    silent = work.context.since_gate_spoke(row.id, row.generation)
+    heard_at = None if silent is None else work.now - silent
+    return _Look(activity, outlooks(activity, rule, row.id, work.now), heard_at)
+
+
+def _certain(work: Work, row: ServerRow, look: _Look | None) -> Outlook | None:
+    if look is None or not work.context.fleet.speaks(row.node):
+        return None  # where the agent is silent nothing can be saved
+    heard_at = look.heard_at or look.activity.started_at
+    return next((each for each in look.outlooks if each.certain(look.activity, heard_at, work.now)), None)
+
+
+def _told(work: Work, row: ServerRow, look: _Look | None) -> datetime | None:
+    """Since when its person is told; None: they need not be, or nothing reaches them."""
+    if look is None or look.heard_at is None:
         return None
-    return row.warned_at or work.now
+    first = look.outlooks[0]
+    return None if first.warn_at > work.now or first.warn_at == first.at else row.warned_at or work.now
 
 
 def whose_turn(work: Work, found: Survey) -> list[ServerId]:
@@ -132,14 +145,13 @@ def preview(work: Work, tenant: TenantRow, culling: Culling) -> list[Sleeper]:
 
 
 def _sleeper(work: Work, row: ServerRow, rule: CullingRule, paths: dict[int, str]) -> Iterator[Sleeper]:
-    activity = activity_of(row)
-    if activity is None:
+    look = _look(work, row, rule)
+    if look is None:
         return
-    first = outlooks(activity, rule, row.id, work.now)[0]
+    first = look.outlooks[0]
     state: Literal["now", "later", "unknown"] = "later"
-    if first.due_at <= work.now:
-        known = first.reason is Reason.MAX_AGE or first.due_at <= heard(work, row)
-        state = "unknown" if not known else "now" if certain(work, row, rule) else "later"
+    if first.at <= work.now:
+        state = "unknown" if _certain(work, row, look) is None else "now"
     yield Sleeper(
         server_id=row.id,
         user=row.user,
