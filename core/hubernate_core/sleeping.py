@@ -132,7 +132,7 @@ def because(reason: Reason, rule: CullingRule) -> str:
 def show_length(length: timedelta) -> str:
     """``1 hour 30 minutes``; seconds only where there are no minutes."""
     seconds = int(length.total_seconds())
-    parts = []
+    parts: list[str] = []
     for name, size in (("day", 86400), ("hour", 3600), ("minute", 60), ("second", 1)):
         number, seconds = divmod(seconds, size)
         if number and (name != "second" or not parts):

@@ -10,15 +10,15 @@ from support.browser import visiting
 from support.culling_rule import TENANT, rule
 from support.installation import Installation, wait_until
 
-pytestmark = [pytest.mark.platform, pytest.mark.docker, pytest.mark.browser, pytest.mark.timeout(600)]
+pytestmark = [pytest.mark.platform, pytest.mark.docker, pytest.mark.browser, pytest.mark.timeout(900)]
 
 
 def test_a_person_is_warned_in_jupyterlab_and_keeps_it_awake(platform: Installation) -> None:
-    linus = platform.person("linus").at("warned")
+    linus = platform.person("linus")
     linus.start(profile="base", tenant=TENANT)
     with visiting(platform.url, "warning") as visitor:
         visitor.log_in("linus", platform.accounts()["user_password"])
-        visitor.page.goto(f"{platform.url}/user/linus/warned/lab")
+        visitor.page.goto(f"{platform.url}/user/linus/lab")
         visitor.lab_is_open()
         with rule(platform, idle_after="PT3M"):
             warning = visitor.page.get_by_text(re.compile("This environment goes to sleep in"))
