@@ -18,9 +18,9 @@ from hubernate_core.wire import SleepOutlook
 from ..context import Work
 from ..fleet import Key
 from ..store import operations, servers, tenants
-from ..store.operations import OperationRow
 from ..store.servers import ServerRow
 from ..store.tenants import TenantRow
+from .retrying import LONGEST as RETRY_LONGEST
 from .retrying import due as retry_due
 from .views import activity_of
 
@@ -116,8 +116,12 @@ def whose_turn(work: Work, found: Survey) -> list[ServerId]:
     """Those of the survey that may be saved now: not saved already, not waiting after a failure, with room for them."""
     pending = [row for row in operations.all_open(work.tx) if row.operation.kind is not Kind.DISCARD]
     busy = {row.operation.server_id for row in pending}
-    newest = operations.newest_of(work.tx, [each.server for each in found.due]) if found.due else {}
-    ready = [each for each in found.due if each.server not in busy and _may_retry(work, newest.get(each.server))]
+    failed = operations.failed_since(work.tx, work.now - RETRY_LONGEST)
+    ready = [
+        each
+        for each in found.due
+        if each.server not in busy and not (each.server in failed and _waits(work, each.server))
+    ]
     owners = servers.tenants_of(work.tx, busy)
     # What a silent agent is at holds up the others of its node only.
     saving = [
@@ -129,11 +133,9 @@ def whose_turn(work: Work, found: Survey) -> list[ServerId]:
     return [each.server for each in next_to_sleep(ready, saving, room)]
 
 
-def _may_retry(work: Work, newest: OperationRow | None) -> bool:
-    if newest is None or newest.operation.outcome is None or newest.operation.outcome != "failed":
-        return True
-    recent = operations.recent_of(work.tx, newest.operation.server_id)
-    return retry_due(recent, work.now, work.context.settings.retry_after_s)
+def _waits(work: Work, server: ServerId) -> bool:
+    """Whether its save failed lately and is not to be tried again yet."""
+    return not retry_due(operations.recent_of(work.tx, server), work.now, work.context.settings.retry_after_s)
 
 
 def preview(work: Work, tenant: TenantRow, culling: Culling) -> list[Sleeper]:
