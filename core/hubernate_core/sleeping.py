@@ -49,22 +49,23 @@ class Outlook:
 
 def outlooks(activity: Activity, rule: CullingRule, server: ServerId, now: datetime) -> list[Outlook]:
     """Everything that will put the server to sleep, soonest first; at least one."""
-    late = delay(server, rule)
+    told_at = now if activity.warned_at is None else activity.warned_at
     found = []
-    for reason, due_at, warning in _reasons(activity, rule):
-        told_at = now if activity.warned_at is None else activity.warned_at
-        at = max(due_at + late, told_at + warning)
-        found.append(Outlook(reason, due_at + late, at, at - warning))
+    for reason, moment, given in _reasons(activity, rule):
+        # Where little time is given, half of it is for the warning, so that nobody at work is warned.
+        due_at, warning = moment + delay(server, given), min(rule.warn_before, given / 2)
+        at = max(due_at, told_at + warning)
+        found.append(Outlook(reason, due_at, at, at - warning))
     return sorted(found, key=lambda each: each.at)
 
 
-def delay(server: ServerId, rule: CullingRule) -> timedelta:
+def delay(server: ServerId, given: timedelta) -> timedelta:
     """How much later than its rule says `server` sleeps, always the same: a morning's servers do not save at once.
 
-    At most a tenth of the rule's idle time, and ten minutes.
+    At most a tenth of the time that the rule gives it, and ten minutes.
     """
     share = int.from_bytes(hashlib.sha256(server.encode()).digest()[:4]) / 2**32
-    return min(rule.idle_after / _SPREAD_SHARE, _SPREAD_MAX) * share
+    return min(given / _SPREAD_SHARE, _SPREAD_MAX) * share
 
 
 def awake_until(activity: Activity, rule: CullingRule) -> datetime | None:
@@ -87,16 +88,14 @@ def goes_on(activity: Activity, rule: CullingRule, reason: Reason, since: dateti
 
 
 def _reasons(activity: Activity, rule: CullingRule) -> Iterator[tuple[Reason, datetime, timedelta]]:
-    """Reason, moment and length of the warning. Where little time is given, half of it is for the warning, so that
-    nobody at work is warned."""
+    """Reason, the moment that the rule says, and the time that it gives until then."""
     kept = awake_until(activity, rule) or activity.started_at
-    reason, due_at, given = _idle(activity, rule, kept)
-    yield reason, due_at, min(rule.warn_before, given / 2)
+    yield _idle(activity, rule, kept)
     if rule.gpu_idle_after is not None and activity.gpu_read_at is not None:
         used_at = activity.last_gpu_busy_at or activity.gpu_read_at
-        yield Reason.GPU_IDLE, max(used_at + rule.gpu_idle_after, kept), min(rule.warn_before, rule.gpu_idle_after / 2)
+        yield Reason.GPU_IDLE, max(used_at + rule.gpu_idle_after, kept), rule.gpu_idle_after
     if rule.max_age is not None:
-        yield Reason.MAX_AGE, activity.started_at + rule.max_age, min(rule.warn_before, rule.max_age / 2)
+        yield Reason.MAX_AGE, activity.started_at + rule.max_age, rule.max_age
 
 
 def _idle(activity: Activity, rule: CullingRule, kept: datetime) -> tuple[Reason, datetime, timedelta]:

@@ -31,7 +31,7 @@ def sleeps(activity: Activity, rule: CullingRule, now: datetime, *, heard: datet
 
 
 def test_a_server_nobody_touches_sleeps_after_the_idle_time() -> None:
-    activity, due = Activity(started_at=START), START + HOUR + delay(SERVER, rule())
+    activity, due = Activity(started_at=START), START + HOUR + delay(SERVER, HOUR)
     assert sleeps(activity, rule(), due - MINUTE) is None
     assert sleeps(activity, rule(), due) is Reason.IDLE
 
@@ -79,6 +79,11 @@ def test_max_age_ends_even_a_busy_server_that_was_kept_awake() -> None:
     assert sleeps(activity, rule(max_age=8 * HOUR), START + 9 * HOUR, heard=START) is Reason.MAX_AGE
 
 
+def test_a_short_life_is_not_made_long_by_the_time_for_idling() -> None:
+    short = rule(idle_after=10 * HOUR, max_age=10 * MINUTE)
+    assert START + 10 * MINUTE <= first(Activity(started_at=START), short).at <= START + 11 * MINUTE
+
+
 def test_nobody_is_put_to_sleep_who_was_not_told_for_long_enough() -> None:
     """Also when the rule was just made stricter, or nobody could be told for a while."""
     strict, idle, now = rule(warn_before=10 * MINUTE), Activity(started_at=START), START + 5 * HOUR
@@ -109,17 +114,16 @@ def test_outside_working_hours_another_time_holds(last: str, sleeps_at: str, rea
     hours = rule(idle_after=2 * HOUR, **HOURS)
     used = datetime.fromisoformat(f"2026-11-23T{last}:00+00:00")
     found = first(Activity(started_at=START, last_person_at=used), hours)
-    assert (found.reason, found.due_at - delay(SERVER, hours)) == (
-        reason,
-        datetime.fromisoformat(f"2026-11-23T{sleeps_at}Z"),
-    )
+    due = datetime.fromisoformat(f"2026-11-23T{sleeps_at}:00+00:00")
+    assert (found.reason, found.due_at) == (reason, due + delay(SERVER, due - used))
 
 
 def test_outside_working_hours_more_time_may_be_given() -> None:
     hours = rule(idle_after=HOUR, working_hours="Mon-Fri 08:00-18:00 UTC", off_hours_idle_after=24 * HOUR)
     used = datetime(2026, 11, 23, 17, 30, tzinfo=UTC)
-    due = first(Activity(started_at=START, last_person_at=used), hours).due_at - delay(SERVER, hours)
-    assert due == datetime(2026, 11, 24, 8, 0, tzinfo=UTC), "at the next morning an hour is over"
+    due = first(Activity(started_at=START, last_person_at=used), hours).due_at
+    morning = datetime(2026, 11, 24, 8, 0, tzinfo=UTC)
+    assert due == morning + delay(SERVER, morning - used), "at the next morning an hour is over"
 
 
 def test_an_unused_gpu_is_given_back_only_where_its_use_is_read() -> None:
@@ -163,14 +167,13 @@ IDS = st.text("abcdefghijklmnopqrstuvwxyz0123456789", min_size=10, max_size=10).
 
 
 @given(IDS, st.timedeltas(NOTHING, timedelta(days=30)))
-def test_the_delay_of_a_server_is_its_own_and_bounded(server: ServerId, idle_after: timedelta) -> None:
-    found = delay(server, CullingRule(idle_after=idle_after))
-    assert NOTHING <= found <= min(idle_after / 10, 10 * MINUTE)
-    assert found == delay(server, CullingRule(idle_after=idle_after))
+def test_the_delay_of_a_server_is_its_own_and_bounded(server: ServerId, given_: timedelta) -> None:
+    assert NOTHING <= delay(server, given_) <= min(given_ / 10, 10 * MINUTE)
+    assert delay(server, given_) == delay(server, given_)
 
 
 def test_a_mornings_servers_do_not_sleep_at_once() -> None:
-    minutes = [int(delay(ServerId(f"s{number:09d}"), rule()) / MINUTE) for number in range(600)]
+    minutes = [int(delay(ServerId(f"s{number:09d}"), HOUR) / MINUTE) for number in range(600)]
     assert set(minutes) == set(range(6))
     assert all(70 <= minutes.count(each) <= 130 for each in range(6)), "about a hundred in each minute"
 
