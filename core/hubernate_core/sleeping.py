@@ -10,6 +10,7 @@ from enum import StrEnum
 from .activity import Activity, last_active
 from .culling import CullingRule
 from .names import ServerId, TenantId
+from .turns import Waiting, in_turn
 from .working_hours import read_hours
 
 _SPREAD_MAX = timedelta(minutes=10)
@@ -166,17 +167,10 @@ def next_to_sleep(due: Iterable[Due], saving: Iterable[tuple[str, TenantId]], ro
     """
     saving = list(saving)
     nodes, teams = Counter(node for node, _ in saving), Counter(tenant for _, tenant in saving)
-    waiting: dict[TenantId, list[Due]] = {}
-    for each in sorted(due, key=lambda each: (each.since, each.server), reverse=True):
-        waiting.setdefault(each.tenant, []).append(each)
+    oldest_first = sorted(due, key=lambda each: (each.since, each.server))
     chosen: list[Due] = []
-    while waiting and len(saving) + len(chosen) < room.all:
-        tenant = min(waiting, key=lambda each: (teams[each], waiting[each][-1].since, each))
-        first = waiting[tenant].pop()
-        if not waiting[tenant]:
-            del waiting[tenant]
-        if nodes[first.node] < room.node:
-            chosen.append(first)
-            nodes[first.node] += 1
-            teams[tenant] += 1
+    for each in in_turn((Waiting(each, each.tenant) for each in oldest_first), teams):
+        if len(saving) + len(chosen) < room.all and nodes[each.node] < room.node:
+            chosen.append(each)
+            nodes[each.node] += 1
     return chosen
