@@ -166,7 +166,7 @@ def next_to_sleep(due: Iterable[Due], saving: Iterable[tuple[str, TenantId]], ro
         saving: node and tenant of every server that is being saved now.
     """
     saving = list(saving)
-    nodes, teams = Counter(node for node, _ in saving), Counter(tenant for _, tenant in saving)
+    nodes, teams = Counter(node for node, _ in saving), Counter[str](tenant for _, tenant in saving)
     oldest_first = sorted(due, key=lambda each: (each.since, each.server))
     chosen: list[Due] = []
     for each in in_turn((Waiting(each, each.tenant) for each in oldest_first), teams):
