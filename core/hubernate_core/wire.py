@@ -11,7 +11,9 @@ spawner  → POST /api/v1/hub/servers/{id}/abandoned          Abandoned → Serv
 spawner  → POST /api/v1/hub/servers/{id}/stop               StopRequest → Operation
 spawner  → GET  /api/v1/hub/operations/{id}?wait_s&after    → Operation   (long poll)
 spawner  → POST /api/v1/hub/users/{user}/start-options  OptionsRequest → StartOptions
+hub      → POST /api/v1/hub/groups                          Groups → Groups
 gate     → POST /api/v1/gate/activity                       GateActivity → 204
+gate     → POST /api/v1/gate/visits                         GateVisit → 204
 """
 
 from datetime import datetime
@@ -147,6 +149,12 @@ class OptionsRequest(_Wire):
     groups: tuple[str, ...] = Field((), description="the hub's, for the tenant check")
 
 
+class Groups(_Wire):
+    """Names of groups of the identity provider; the answer holds those of them that a team names."""
+
+    names: tuple[str, ...] = Field(max_length=2_000)
+
+
 class ProfileCard(_Wire):
     """One profile as the start form shows it."""
 
@@ -228,3 +236,12 @@ class GateActivity(_Wire):
     kernels_busy: int = Field(0, ge=0)
     terminals_busy: int = Field(0, ge=0, description="terminals with a child process")
     seen_at: datetime | None = None
+
+
+class GateVisit(_Wire):
+    """Somebody else than its owner enters a server: an admin, or a person whom it is shared with."""
+
+    generation: int
+    visitor: str = Field(min_length=1, max_length=255, description="their name at the hub")
+    by_token: bool = Field(description="by an API token, not by a browser's login")
+    origin: str = Field("", max_length=200, description="address that the nearest proxy saw, and the program's name")
