@@ -54,6 +54,8 @@ class Poll(_Wire):
     busy_with: tuple[OperationId, ...] = Field((), description="operations it is already at")
     local_checkpoints: tuple[str, ...] = Field((), description="repository@digest of saved images ready here")
     forgotten: tuple[str, ...] = Field((), description="repository@digest whose manifests it deleted")
+    found: tuple[str, ...] = Field((), description="of what it was to look for: there")
+    missing: tuple[str, ...] = Field((), description="of what it was to look for: the registry has it not")
 
 
 class Order(_Wire):
@@ -88,6 +90,7 @@ class Orders(_Wire):
     orders: tuple[Order, ...] = ()
     prefetch: tuple[str, ...] = Field((), description="repository@digest to make ready, most wanted first")
     forget: tuple[str, ...] = Field((), description="repository@digest whose manifests to delete")
+    look_for: tuple[str, ...] = Field((), description="repository@digest: is it there? Asked after a restore")
 
 
 class SavedImage(_Wire):

@@ -81,7 +81,8 @@ class TenantOAuthenticator(OneSpelling, GenericOAuthenticator):  # type: ignore[
             ) from problem
         finally:
             await service.close()
-        return named | groups & (self.allowed_groups | self.admin_groups)
+        named |= groups & (self.allowed_groups | self.admin_groups)
+        return named
 
     async def refresh_user(self, user: Any, handler: Any = None, **options: Any) -> Any:
         """What the provider says now; True, and so what is known, while it does not answer or says nothing usable."""

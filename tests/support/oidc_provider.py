@@ -64,7 +64,7 @@ class OidcProvider:
     def tell(self, people: Mapping[str, Sequence[str]], *, end_tokens: bool = False) -> None:
         """Make these people's groups so; with `end_tokens` every token is void, as after its time."""
         body = {"people": people, "person": self.person, "end_tokens": end_tokens}
-        httpx.put(f"{self.url}/-/tests", json=body, timeout=60).raise_for_status()
+        httpx.put(f"{self.url}/-/tests", json=body, timeout=200).raise_for_status()
 
     def pause(self) -> None:
         """Let it answer nobody, until `resume`."""
@@ -165,6 +165,7 @@ def _serve(port: int) -> None:
                 backend.delete(token)
         for name, groups in told["people"].items():
             _put_person(backend, models, client, name, groups)
+            claims(backend.get(models.User, user_name=name))
         return ""
 
     class Server(ThreadingMixIn, WSGIServer):
