@@ -17,12 +17,18 @@ class Activity(BaseModel):
     keep_awake_until: datetime | None = None
 
 
+LONGEST = timedelta(days=3660)
+"""Ten years: no rule needs more, and no sum of times overflows."""
+
+
 class CullingRule(BaseModel):
     """When a server is put to sleep."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
-    idle_after: timedelta = Field(timedelta(hours=1), description="time without activity")
-    max_age: timedelta | None = Field(None, description="time since start after which it sleeps although it is busy")
+    idle_after: timedelta = Field(timedelta(hours=1), gt=timedelta(0), le=LONGEST, description="time without activity")
+    max_age: timedelta | None = Field(
+        None, gt=timedelta(0), le=LONGEST, description="time since start after which it sleeps although it is busy"
+    )
     cpu_floor: float = Field(0.05, ge=0, description="cores; use above this counts as activity")
 
 

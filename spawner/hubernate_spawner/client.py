@@ -110,10 +110,6 @@ class ServiceClient:
             found |= set((await self._call(Groups, "POST", "groups", body=body)).names)
         return found
 
-    async def close(self) -> None:
-        """Close the connections."""
-        await self._http.aclose()
-
     async def _call(
         self,
         answer: type[_Model],

@@ -22,6 +22,7 @@ class TenantOAuthenticator(OneSpelling, GenericOAuthenticator):  # type: ignore[
     what is known of them stays.
     """
 
+    _service: ServiceClient | None = None
     no_claim_means_no_groups = Bool(
         False,
         help="Whether a person of whom the provider tells no groups at all is in none. Default False: the login is"
@@ -70,17 +71,15 @@ class TenantOAuthenticator(OneSpelling, GenericOAuthenticator):  # type: ignore[
             ) from problem
 
     async def _those_that_matter(self, groups: set[str]) -> set[str]:
-        service = ServiceClient(self.service_url, self.service_token_file)
+        self._service = self._service or ServiceClient(self.service_url, self.service_token_file)
         try:
-            named = await service.known_groups(groups)
+            named = await self._service.known_groups(groups)
         except HubernateError as problem:
             self.log.error("login refused: of %d groups it is not known which matter: %s", len(groups), problem)
             raise web.HTTPError(
                 503,
                 "You were not logged in: the platform's service does not answer. Nothing was changed; try again soon.",
             ) from problem
-        finally:
-            await service.close()
         named |= groups & (self.allowed_groups | self.admin_groups)
         return named
 
