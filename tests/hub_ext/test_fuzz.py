@@ -18,7 +18,7 @@ from schemathesis.errors import SchemathesisError
 from support.platform_service import PREFIX, SPAWNER_TOKEN, Running, agent_token, running
 
 EXAMPLES = 3
-"""Of each mode, for each operation: what the document allows, and what it does not."""
+"""For each operation, of what the document allows; and one of what it does not."""
 PROCESSES = ("agent", "hub", "gate")
 
 
@@ -103,7 +103,8 @@ def test_nothing_that_anybody_sends_breaks_it(
             cases = operation.as_strategy(generation_mode=mode)
 
             @settings(
-                max_examples=EXAMPLES, derandomize=True, database=None, deadline=None, phases=[Phase.generate],
+                max_examples=EXAMPLES if mode is GenerationMode.POSITIVE else 1,
+                derandomize=True, database=None, deadline=None, phases=[Phase.generate],
                 suppress_health_check=list(HealthCheck),
             )  # fmt: skip
             @given(case=cases, ids=st.sampled_from([real, {}]))
@@ -115,5 +116,5 @@ def test_nothing_that_anybody_sends_breaks_it(
             except (SchemathesisError, Unsatisfiable):
                 assert mode is GenerationMode.NEGATIVE, f"{operation.label}: nothing was tried"
     assert not broken, f"{len(broken)} of {sum(tried.values())}:\n" + "\n".join(broken[:5])
-    assert sum(tried.values()) > 15, tried
+    assert sum(tried.values()) >= 8, tried
     assert 422 in tried and min(tried) < 300, tried
