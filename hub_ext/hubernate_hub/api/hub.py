@@ -23,9 +23,7 @@ from hubernate_core.wire import (
 
 from ..context import Work
 from ..services import lifecycle, options, places, starting, views
-from ..store import waits
-from ..services import lifecycle, options, starting, views
-from ..store import members
+from ..store import members, waits
 from ..store.servers import ServerRow
 from .auth import ContextOf, require_spawner
 from .body import reads, takes
