@@ -76,6 +76,8 @@ class Agent:
         self._forgotten: tuple[str, ...] = ()
         self._wanted: tuple[str, ...] = ()
         self._to_forget: tuple[str, ...] = ()
+        self._to_find: tuple[str, ...] = ()
+        self._found: dict[str, bool] = {}
         self._house = Event()
         self._asked = False
 
@@ -135,12 +137,12 @@ class Agent:
         for order in orders.orders:
             self._take(order)
         with self._lock:
-            self._wanted, self._to_forget = orders.prefetch, orders.forget
+            self._wanted, self._to_forget, self._to_find = orders.prefetch, orders.forget, orders.look_for
         self._house.set()
 
     def _poll(self) -> Orders:
         with self._lock:
-            busy, forgotten = tuple(self._busy), self._forgotten
+            busy, forgotten, found = tuple(self._busy), self._forgotten, dict(self._found)
         poll = Poll(
             node=self._settings.node,
             version=_VERSION,
@@ -149,11 +151,14 @@ class Agent:
             busy_with=busy,
             local_checkpoints=self._cache.ready,
             forgotten=forgotten,
+            found=tuple(each for each, there in found.items() if there),
+            missing=tuple(each for each, there in found.items() if not there),
         )
         orders = self._service.poll(poll)
         self.metrics.polled.set_to_current_time()
         with self._lock:
             self._forgotten = tuple(each for each in self._forgotten if each not in forgotten)
+            self._found = {each: there for each, there in self._found.items() if each not in found}
         return orders
 
     def _take(self, order: Order) -> None:
@@ -211,8 +216,11 @@ class Agent:
             self._house.wait()
             self._house.clear()
             with self._lock:
-                wanted, forget = self._wanted, self._to_forget
+                wanted, forget, to_find = self._wanted, self._to_forget, self._to_find
             try:
+                found = self._cache.look_for(to_find)
+                with self._lock:
+                    self._found |= found
                 done = self._cache.forget(forget)
                 with self._lock:
                     self._forgotten = tuple(dict.fromkeys((*self._forgotten, *done)))

@@ -61,7 +61,7 @@ class Retention(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="forbid")
     keep_count: int = Field(5, ge=1, le=1000)
-    keep_age: timedelta = timedelta(days=90)
+    keep_age: timedelta = Field(timedelta(days=90), gt=timedelta(0), le=timedelta(days=36_600))
 
 
 def layers_to_merge(sizes: Sequence[int], new: int) -> int:

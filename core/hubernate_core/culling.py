@@ -13,8 +13,10 @@ from .profile import Profile
 from .working_hours import WorkingHours
 
 _RULES_MAX = 50
-_Length = Annotated[timedelta, Field(ge=timedelta(0))]
-_Limit = Annotated[timedelta, Field(ge=timedelta(minutes=1))]
+_LONGEST = timedelta(days=3660)
+"""Ten years: no rule needs more, and no sum of times overflows."""
+_Length = Annotated[timedelta, Field(ge=timedelta(0), le=_LONGEST)]
+_Limit = Annotated[timedelta, Field(ge=timedelta(minutes=1), le=_LONGEST)]
 
 
 class Sign(StrEnum):

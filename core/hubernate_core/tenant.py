@@ -4,13 +4,13 @@ from datetime import timedelta
 from enum import StrEnum
 from typing import Literal
 
-from pydantic import BaseModel, ConfigDict, Field, model_validator
+from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
 
 from .checkpoint import Retention
 from .culling import Culling
 from .errors import InvalidInput, NotAllowed, shorten
 from .kubernetes import TenantKubernetes
-from .names import TenantId, check_profile_name, check_tenant_name
+from .names import TenantId, check_profile_name, check_tenant_name, normalise_user
 from .quota import Quota
 
 _GROUP_MAX = 255
@@ -30,6 +30,15 @@ class Member(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid")
     user: str = Field(min_length=1, max_length=255)
     role: Role = Role.MEMBER
+
+    @field_validator("user")
+    @classmethod
+    def _some_hubs_name(cls, user: str) -> str:
+        try:
+            normalise_user(user)
+        except InvalidInput as problem:
+            raise ValueError(problem.reason) from problem
+        return user
 
 
 class Bounds(BaseModel):

@@ -11,9 +11,11 @@ spawner  → POST /api/v1/hub/servers/{id}/abandoned          Abandoned → Serv
 spawner  → POST /api/v1/hub/servers/{id}/stop               StopRequest → Operation
 spawner  → GET  /api/v1/hub/operations/{id}?wait_s&after    → Operation   (long poll)
 spawner  → POST /api/v1/hub/users/{user}/start-options  OptionsRequest → StartOptions
+hub      → POST /api/v1/hub/groups                          Groups → Groups
 gate     → POST /api/v1/gate/activity                       GateActivity → 204
 notebook → GET  /api/v1/relay/me/sleep                      SleepOutlook
 notebook → POST /api/v1/relay/me/keep-awake                 SleepOutlook
+gate     → POST /api/v1/gate/visits                         GateVisit → 204
 """
 
 from datetime import datetime
@@ -54,6 +56,8 @@ class Poll(_Wire):
     busy_with: tuple[OperationId, ...] = Field((), description="operations it is already at")
     local_checkpoints: tuple[str, ...] = Field((), description="repository@digest of saved images ready here")
     forgotten: tuple[str, ...] = Field((), description="repository@digest whose manifests it deleted")
+    found: tuple[str, ...] = Field((), description="of what it was to look for: there")
+    missing: tuple[str, ...] = Field((), description="of what it was to look for: the registry has it not")
 
 
 class Order(_Wire):
@@ -88,6 +92,7 @@ class Orders(_Wire):
     orders: tuple[Order, ...] = ()
     prefetch: tuple[str, ...] = Field((), description="repository@digest to make ready, most wanted first")
     forget: tuple[str, ...] = Field((), description="repository@digest whose manifests to delete")
+    look_for: tuple[str, ...] = Field((), description="repository@digest: is it there? Asked after a restore")
 
 
 class SavedImage(_Wire):
@@ -147,6 +152,12 @@ class OptionsRequest(_Wire):
 
     server_name: str = ""
     groups: tuple[str, ...] = Field((), description="the hub's, for the tenant check")
+
+
+class Groups(_Wire):
+    """Names of groups of the identity provider; the answer holds those of them that a team names."""
+
+    names: tuple[str, ...] = Field(max_length=2_000)
 
 
 class ProfileCard(_Wire):
@@ -240,3 +251,12 @@ class SleepOutlook(_Wire):
     warn_in_s: float | None = Field(None, ge=0, description="when its person is to be told; 0: now")
     because: str = Field("", description="for 'it goes to sleep in …: '")
     keep_awake_minutes: int = Field(0, description="longest that it may be kept awake; 0: that would not help")
+
+
+class GateVisit(_Wire):
+    """Somebody else than its owner enters a server: an admin, or a person whom it is shared with."""
+
+    generation: int
+    visitor: str = Field(min_length=1, max_length=255, description="their name at the hub")
+    by_token: bool = Field(description="by an API token, not by a browser's login")
+    origin: str = Field("", max_length=200, description="address that the nearest proxy saw, and the program's name")

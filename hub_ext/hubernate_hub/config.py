@@ -58,7 +58,7 @@ class HubernateService(Configurable):  # type: ignore[misc]  # traitlets is not 
     ).tag(config=True)
     hub_token_file = Unicode(
         help="File with this service's JupyterHub token. Default state_dir/secrets/service-token. Its role needs"
-        " list:users, read:users, read:servers, servers."
+        " list:users, read:users, read:servers, read:hub, servers."
     ).tag(config=True)
     oauth_client_id = Unicode(
         help="OAuth client of this service at the hub. Default 'service-' and service_name, as JupyterHub makes it."

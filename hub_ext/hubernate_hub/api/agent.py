@@ -44,10 +44,14 @@ def _is_news(context: Context, node: str, orders: Orders) -> bool:
     """Whether `orders` holds what the agent was not just told; without this an agent at its cap would spin."""
     known = context.fleet.node(node)
     if known is None or known.told is None:
-        return bool(orders.orders or orders.prefetch or orders.forget)
+        return _has_any(orders)
     if orders == known.told:
         return bool(orders.orders) and time.monotonic() - known.told_at >= _AGAIN_S
-    return bool(orders.orders or orders.prefetch or orders.forget)
+    return _has_any(orders)
+
+
+def _has_any(orders: Orders) -> bool:
+    return bool(orders.orders or orders.prefetch or orders.forget or orders.look_for)
 
 
 def _told(context: Context, node: str, orders: Orders) -> Orders:

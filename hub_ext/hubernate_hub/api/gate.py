@@ -13,14 +13,18 @@ from hubernate_core.errors import NotFound
 from hubernate_core.names import OperationId, check_id
 from hubernate_core.operation import Kind, Operation, Trigger
 from hubernate_core.server import Server
-from hubernate_core.wire import GateActivity, SleepOutlook
+from hubernate_core.wire import GateActivity, GateVisit, SleepOutlook
 
 from ..context import Work
 from ..services import activity, culling, opening, views
+from ..services.actor import Actor, Deed, note
 from ..services.checkpoints import check_name
 from ..store import operations, servers
+from ..store.servers import ServerRow
+from .access import Standing, standing_in
 from .auth import ContextOf, RelayedServer
 from .body import reads, takes
+from .sessions import Person
 
 router = APIRouter(prefix="/api/v1", tags=["gate"])
 
@@ -47,6 +51,27 @@ async def report_activity(
     await context.write(activity.gate_report, row, body)
     context.gates_heard[row.id, row.generation] = time.monotonic()
     return Response(status_code=204)
+
+
+@router.post("/gate/visits", status_code=204, openapi_extra=takes(GateVisit))
+async def note_visit(
+    context: ContextOf, row: RelayedServer, body: Annotated[GateVisit, Depends(reads(GateVisit))]
+) -> Response:
+    """Write down that somebody else than its owner enters the server. Until it is, the gate lets them wait."""
+    known = await context.hub.person(body.visitor)
+    visitor = Person(
+        body.visitor, body.visitor, known is not None and known.admin, () if known is None else known.groups
+    )
+    await context.write(_visited, row, visitor, body)
+    return Response(status_code=204)
+
+
+def _visited(work: Work, row: ServerRow, visitor: Person, body: GateVisit) -> None:
+    standing = standing_in(work, visitor, row.tenant_id)
+    role = standing.words if standing >= Standing.TENANT_ADMIN else "guest"
+    after = {"generation": body.generation, "by": "token" if body.by_token else "browser"}
+    deed = Deed("server.enter", f"{row.user}/{row.name} {row.id}", row.tenant_id, after=after)
+    note(work, Actor(visitor.hub_name, role, origin=body.origin), deed)
 
 
 @router.get("/relay/me/server")

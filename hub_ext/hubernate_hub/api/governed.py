@@ -114,7 +114,7 @@ async def put_member(
 
 @router.delete("/tenants/{tenant}/members/{user}", status_code=204, openapi_extra=needs(Standing.TENANT_ADMIN))
 async def remove_member(context: ContextOf, door: Entered, tenant: str, user: str) -> Response:
-    """Take a person off the list; what runs of theirs goes on."""
+    """Take a person off the list. What runs of theirs is saved, then stopped, unless a group keeps them in."""
 
     def use(work: Work) -> None:
         row = door.tenant(work, tenant, hold=True)

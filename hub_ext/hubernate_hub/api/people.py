@@ -8,6 +8,7 @@ from pydantic import BaseModel, ConfigDict, Field
 from hubernate_core.errors import Conflict, InvalidInput, NotAllowed
 from hubernate_core.operation import Kind, Operation, Trigger
 from hubernate_core.server import Server, ServerState
+from hubernate_core.sign_on import SignOn, sign_on_of
 
 from ..context import Work
 from ..services import opening, views
@@ -72,6 +73,20 @@ class Conditions:
 async def me(person: SignedIn) -> Me:
     """Who asks."""
     return Me(name=person.user, admin=person.admin)
+
+
+class ShownSignOn(BaseModel):
+    """Who decides who people are. The two modes exclude each other: the hub takes groups from one place only."""
+
+    mode: SignOn
+    says: str
+
+
+@router.get("/sign-on")
+async def sign_on(context: ContextOf, person: SignedIn) -> ShownSignOn:
+    """How people sign in at this platform, and where their groups come from."""
+    mode = sign_on_of(await context.hub.authenticator())
+    return ShownSignOn(mode=mode, says=mode.words)
 
 
 @router.get("/servers")

@@ -116,7 +116,7 @@ def put_member(work: Work, actor: Actor, row: TenantRow, member: Member) -> None
 
 
 def remove_member(work: Work, actor: Actor, row: TenantRow, user: str) -> None:
-    """Take a person off the tenant's own list. What runs of theirs goes on; a group may still make them a member.
+    """Take a person off the tenant's own list. Unless a group keeps them in, `Leavers` saves and stops what runs.
 
     Raises:
         NotFound: they are not on the list.

@@ -1,5 +1,6 @@
 """What an agent is given to do: orders, images to make ready, images to forget."""
 
+import logging
 from collections import Counter
 from collections.abc import Iterable
 from datetime import timedelta
@@ -14,12 +15,17 @@ from ..store.activity import note_cpu
 from ..store.operations import OperationRow
 from ..store.servers import ServerRow
 
+_log = logging.getLogger(__name__)
+
 
 def hear(work: Work, poll: Poll, busy: Iterable[tuple[str, int]]) -> None:
     """Keep what a poll says that must outlive this process. `busy`: containers that use the CPU."""
     agents.heard(work.tx, poll.node, poll.version, work.now)
     if poll.forgotten:
         checkpoints.forgotten(work.tx, poll.node, poll.forgotten)
+    checkpoints.found(work.tx, poll.found, there=True)
+    for gone in checkpoints.found(work.tx, poll.missing, there=False):
+        _log.error("a checkpoint's image is not in the registry: no more offered", extra={"checkpoint": gone})
     note_cpu(work.tx, busy, work.now)
 
 
@@ -48,7 +54,12 @@ def orders_for(work: Work, poll: Poll) -> Orders:
     wanted = checkpoints.wanted_soon(work.tx, poll.node, since, work.context.settings.prefetch_count)
     here = frozenset(poll.local_checkpoints)
     prefetch = tuple(each for each in wanted if each not in here)
-    return Orders(orders=tuple(orders), prefetch=prefetch, forget=tuple(checkpoints.to_forget(work.tx, poll.node)))
+    return Orders(
+        orders=tuple(orders),
+        prefetch=prefetch,
+        forget=tuple(checkpoints.to_forget(work.tx, poll.node)),
+        look_for=tuple(checkpoints.to_find(work.tx)),
+    )
 
 
 def _order(work: Work, server: ServerRow, row: OperationRow) -> Order:

@@ -235,6 +235,9 @@ forgets = Table(
     _moment("asked_at", nullable=False),
 )
 
+unproven = Table("unproven", metadata, Column("reference", String(372), primary_key=True))
+"""``repository@digest`` of checkpoints that no agent has found in the registry since the database was restored."""
+
 agents = Table(
     "agents",
     metadata,

@@ -14,6 +14,7 @@ _WHY = {
     Trigger.MAX_AGE: "it reached its maximum age",
     Trigger.DIED: "it ended by itself",
     Trigger.USER_DELETED: "its account was deleted",
+    Trigger.LEFT_TEAM: "its person is no longer in the team",
     Trigger.FORGOTTEN: "the hub had lost track of it",
     Trigger.EVICTED: "the cluster is taking its node or its place away",
 }
@@ -24,6 +25,7 @@ _SLEPT = {
     Trigger.DIED: "its process ended",
     Trigger.EVICTED: "stopped because the cluster took its place away",
     Trigger.USER_DELETED: "stopped when its account was deleted",
+    Trigger.LEFT_TEAM: "stopped because its person is no longer in the team",
     Trigger.FORGOTTEN: "stopped because the hub had lost track of it",
 }
 _SAVED = {
@@ -35,6 +37,7 @@ _SAVED = {
     Trigger.DIED: "after its process ended",
     Trigger.EVICTED: "when its place was taken away",
     Trigger.USER_DELETED: "when its account was deleted",
+    Trigger.LEFT_TEAM: "when its person left the team",
     Trigger.FORGOTTEN: "when the hub had lost track of it",
 }
 
