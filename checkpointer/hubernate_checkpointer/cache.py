@@ -98,6 +98,17 @@ class ImageCache:
             done.append(reference)
         return tuple(done)
 
+    def look_for(self, references: Sequence[str]) -> dict[str, bool]:
+        """Whether the registry has each; those of which it does not say so are left out."""
+        found: dict[str, bool] = {}
+        for reference in references:
+            repository, _, digest = reference.partition("@")
+            try:
+                found[reference] = self._registry.has_manifest(repository, digest)
+            except HubernateError as problem:
+                _log.warning("cannot look for image", extra={"image": reference, "problem": problem.message})
+        return found
+
     def _drop(self, reference: str) -> None:
         try:
             self._engine.forget_image(self._name, reference)

@@ -3,7 +3,7 @@
 import logging
 from collections.abc import Sequence
 from threading import Event, Lock
-from typing import NamedTuple
+from typing import NamedTuple, TypeVar
 
 from hubernate_core.errors import HubernateError
 from hubernate_core.wire import Copied, Leftover, Orders
@@ -13,6 +13,7 @@ from .capture.engine import Engine
 from .copies import carry_out
 from .registry import Registry
 
+_T = TypeVar("_T")
 _log = logging.getLogger(__name__)
 
 
@@ -22,6 +23,8 @@ class Done(NamedTuple):
     forgotten: tuple[str, ...] = ()
     copied: tuple[Copied, ...] = ()
     removed: tuple[Leftover, ...] = ()
+    found: tuple[str, ...] = ()
+    missing: tuple[str, ...] = ()
 
 
 class House:
@@ -43,10 +46,13 @@ class House:
     def told(self, done: Done) -> None:
         """The service knows this much."""
         with self._lock:
+            before = self._done
             self._done = Done(
-                tuple(each for each in self._done.forgotten if each not in done.forgotten),
-                tuple(each for each in self._done.copied if each not in done.copied),
-                tuple(each for each in self._done.removed if each not in done.removed),
+                _without(before.forgotten, done.forgotten),
+                _without(before.copied, done.copied),
+                _without(before.removed, done.removed),
+                _without(before.found, done.found),
+                _without(before.missing, done.missing),
             )
 
     def order(self, orders: Orders) -> None:
@@ -72,14 +78,22 @@ class House:
     def _round(self) -> None:
         with self._lock:
             orders = self._orders
+        there = self._cache.look_for(orders.look_for)
         done = Done(
-            self._cache.forget(orders.forget), carry_out(self._registry, orders.copies), self._remove(orders.leftovers)
+            self._cache.forget(orders.forget),
+            carry_out(self._registry, orders.copies),
+            self._remove(orders.leftovers),
+            tuple(each for each, seen in there.items() if seen),
+            tuple(each for each, seen in there.items() if not seen),
         )
         with self._lock:
+            before = self._done
             self._done = Done(
-                tuple(dict.fromkeys((*self._done.forgotten, *done.forgotten))),
-                tuple(dict.fromkeys((*self._done.copied, *done.copied))),
-                tuple(dict.fromkeys((*self._done.removed, *done.removed))),
+                _with(before.forgotten, done.forgotten),
+                _with(before.copied, done.copied),
+                _with(before.removed, done.removed),
+                _with(before.found, done.found),
+                _with(before.missing, done.missing),
             )
         self._cache.prepare(orders.prefetch, self._stop)
 
@@ -95,3 +109,11 @@ class House:
             _log.info("removed what a deleted tenant left", extra={"kind": each.kind, "object": each.name})
             gone.append(each)
         return tuple(gone)
+
+
+def _without(mine: tuple[_T, ...], known: tuple[_T, ...]) -> tuple[_T, ...]:
+    return tuple(each for each in mine if each not in known)
+
+
+def _with(mine: tuple[_T, ...], more: tuple[_T, ...]) -> tuple[_T, ...]:
+    return tuple(dict.fromkeys((*mine, *more)))

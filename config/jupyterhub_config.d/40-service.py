@@ -19,7 +19,7 @@ c.JupyterHub.load_roles = [
         "name": "hubernate-service",
         "description": "See people and their servers, start and stop servers",
         "services": ["hubernate"],
-        "scopes": ["list:users", "read:users", "read:groups", "list:groups", "servers"],
+        "scopes": ["list:users", "read:users", "read:groups", "list:groups", "read:hub", "servers"],
     },
     {
         "name": "user",

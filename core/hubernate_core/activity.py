@@ -1,8 +1,11 @@
-"""Is a server idle? A pure decision over what the gate and the agent saw; an open tab alone is not activity."""
+"""What is known of one running server's use. An open tab alone is not activity."""
 
-from datetime import datetime, timedelta
+from collections.abc import Collection
+from datetime import datetime
 
 from pydantic import BaseModel, ConfigDict, Field
+
+from .culling import Sign
 
 
 class Activity(BaseModel):
@@ -14,34 +17,20 @@ class Activity(BaseModel):
     last_kernel_busy_at: datetime | None = None
     last_terminal_busy_at: datetime | None = Field(None, description="a terminal had a child process")
     last_cpu_busy_at: datetime | None = Field(None, description="CPU use was above the rule's floor")
+    last_gpu_busy_at: datetime | None = Field(None, description="GPU use was above the floor, or was first read")
+    gpu_read_at: datetime | None = Field(None, description="when GPU use was last read; None: it cannot be read")
     keep_awake_until: datetime | None = None
+    warned_at: datetime | None = Field(None, description="since when its person is told that it is about to sleep")
 
 
-class CullingRule(BaseModel):
-    """When a server is put to sleep."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
-    idle_after: timedelta = Field(timedelta(hours=1), description="time without activity")
-    max_age: timedelta | None = Field(None, description="time since start after which it sleeps although it is busy")
-    cpu_floor: float = Field(0.05, ge=0, description="cores; use above this counts as activity")
-
-
-def last_active(activity: Activity) -> datetime:
-    """The latest moment at which anything counted as work."""
-    moments = (
-        activity.started_at,
-        activity.last_person_at,
-        activity.last_kernel_busy_at,
-        activity.last_terminal_busy_at,
-        activity.last_cpu_busy_at,
-    )
+def last_active(activity: Activity, signs: Collection[Sign] = tuple(Sign)) -> datetime:
+    """The latest moment at which any of `signs` was seen; its start counts in any case."""
+    seen = {
+        Sign.PERSON: activity.last_person_at,
+        Sign.KERNEL: activity.last_kernel_busy_at,
+        Sign.TERMINAL: activity.last_terminal_busy_at,
+        Sign.CPU: activity.last_cpu_busy_at,
+        Sign.GPU: activity.last_gpu_busy_at,
+    }
+    moments = (activity.started_at, *(seen[sign] for sign in signs))
     return max(moment for moment in moments if moment is not None)
-
-
-def why_sleep(activity: Activity, rule: CullingRule, now: datetime) -> str | None:
-    """``"idle"`` or ``"max-age"`` when `rule` puts the server to sleep at `now`, otherwise None."""
-    if rule.max_age is not None and now - activity.started_at >= rule.max_age:
-        return "max-age"
-    if activity.keep_awake_until is not None and now < activity.keep_awake_until:
-        return None
-    return "idle" if now - last_active(activity) >= rule.idle_after else None

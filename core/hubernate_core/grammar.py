@@ -5,6 +5,7 @@ Source: k8s.io/apimachinery/pkg/util/validation/validation.go; resource names: p
 
 import ipaddress
 import re
+from collections.abc import Mapping
 
 from .errors import InvalidInput, shorten
 
@@ -60,6 +61,17 @@ def check_label_value(text: str, field: str) -> str:
     if text and not _LABEL_PART.fullmatch(text):
         raise InvalidInput(field, f"{shorten(text, 70)!r}: use up to 63 letters, digits and inner '-', '_' and '.'")
     return text
+
+
+def check_labels(labels: Mapping[str, str], field: str) -> None:
+    """Refuse labels of which a key or a value is none.
+
+    Raises:
+        InvalidInput: as `check_label_key` and `check_label_value`.
+    """
+    for key, value in labels.items():
+        check_label_key(key, field)
+        check_label_value(value, field)
 
 
 def check_device(text: str, field: str) -> str:

@@ -30,9 +30,11 @@ class Trigger(StrEnum):
     USER = "user"
     ADMIN = "admin"
     IDLE = "idle"
+    GPU_IDLE = "gpu-idle"
     MAX_AGE = "max-age"
     DIED = "died"  # the notebook process ended by itself, out of memory included
     USER_DELETED = "user-deleted"
+    LEFT_TEAM = "left-team"  # its person is in the team no more
     FORGOTTEN = "forgotten"  # the hub says stopped, the container runs: found by the reconciler
     EVICTED = "evicted"  # its pod is being deleted by somebody else: drain, eviction, preemption, kubectl delete
 

@@ -6,6 +6,7 @@ from typing import Annotated, Any, Self
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, model_validator
 
 from .errors import InvalidInput
+from .grammar import check_labels
 from .image_ref import parse_image
 from .names import check_profile_name
 from .quantity import Bytes, MilliCpu, parse_count
@@ -53,6 +54,7 @@ class Profile(BaseModel):
     image: str = Field(description="registry/repository@sha256:… of the profile's image")
     resources: Resources
     env: dict[str, str] = {}
+    labels: dict[str, str] = Field({}, description="what rules of culling match profiles by: {'class': 'gpu'}")
     kubernetes: Scheduling = Field(Scheduling(), description="where and with what it runs on Kubernetes")
 
     @model_validator(mode="after")
@@ -61,6 +63,7 @@ class Profile(BaseModel):
         parse_image(self.image, need_digest=True)
         for name, value in self.env.items():
             check_env(name, value)
+        check_labels(self.labels, "labels")
         self.kubernetes.check_within(self.resources.cpu, self.resources.memory)
         return self
 

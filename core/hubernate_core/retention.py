@@ -17,7 +17,9 @@ class Retention(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="forbid")
     keep_count: int = Field(5, ge=1, le=1000, description="checkpoints of each server")
-    keep_age: timedelta = Field(timedelta(days=90), description="age at which the others go")
+    keep_age: timedelta = Field(
+        timedelta(days=90), gt=timedelta(), le=timedelta(days=36_600), description="age at which the others go"
+    )
     user_bytes: Bytes | None = Field(None, description="bytes of one person's checkpoints; written '50Gi'")
     tenant_bytes: Bytes | None = Field(None, description="bytes of all checkpoints of the tenant; written '2Ti'")
     notice: timedelta = Field(

@@ -78,6 +78,8 @@ class Server(BaseModel):
     ready_at: datetime | None = None
     last_active_at: datetime | None = None
     sleeps_at: datetime | None = Field(None, description="when it will be put to sleep if nothing happens")
+    sleeps_because: str = Field("", description="why, for 'it goes to sleep at …: '")
+    warned: bool = Field(False, description="it is about to sleep: its person is told so in JupyterLab")
     operation: Operation | None = Field(None, description="the open operation, or the newest finished one")
 
 

@@ -4,12 +4,12 @@ from datetime import timedelta
 from enum import StrEnum
 from typing import Literal
 
-from pydantic import BaseModel, ConfigDict, Field, model_validator
+from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
 
-from .activity import CullingRule
+from .culling import Culling
 from .errors import InvalidInput, NotAllowed, shorten
 from .kubernetes import TenantKubernetes
-from .names import TenantId, check_profile_name, check_tenant_name
+from .names import TenantId, check_profile_name, check_tenant_name, normalise_user
 from .quota import Quota
 from .retention import Retention
 
@@ -31,15 +31,27 @@ class Member(BaseModel):
     user: str = Field(min_length=1, max_length=255)
     role: Role = Role.MEMBER
 
+    @field_validator("user")
+    @classmethod
+    def _some_hubs_name(cls, user: str) -> str:
+        try:
+            normalise_user(user)
+        except InvalidInput as problem:
+            raise ValueError(problem.reason) from problem
+        return user
+
 
 class Bounds(BaseModel):
     """How far the tenant's own admins may go; None: as far as they like."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
-    idle_after_max: timedelta | None = Field(None, description="longest time without activity they may allow")
+    idle_after_max: timedelta | None = Field(
+        None, description="longest time without activity they may allow, outside working hours too"
+    )
     max_age_max: timedelta | None = Field(
         None, description="longest life they may allow; a rule without one is refused"
     )
+    keep_awake_max: timedelta | None = Field(None, description="longest that they may let people keep servers awake")
     keep_count_max: int | None = Field(None, ge=1, description="most checkpoints of one server they may keep")
     keep_age_max: timedelta | None = Field(None, description="longest time they may keep checkpoints")
 
@@ -54,7 +66,7 @@ class TenantSettings(BaseModel):
     )
     admin_groups: tuple[str, ...] = Field((), description="groups whose people are admins of the tenant")
     profiles: tuple[str, ...] = Field((), description="profiles its members may start; empty: every profile")
-    culling: CullingRule = CullingRule()
+    culling: Culling = Culling()
     retention: Retention = Retention()
     quota: Quota = Quota()
     bounds: Bounds = Bounds()
@@ -129,8 +141,11 @@ def check_own_change(before: TenantSettings, after: TenantSettings) -> None:
             " culling, retention, quota.per_user and members. Nothing was changed"
         )
     bounds = before.bounds
-    _within("culling.idle_after", after.culling.idle_after, bounds.idle_after_max)
-    _within("culling.max_age", after.culling.max_age or timedelta.max, bounds.max_age_max)
+    for path, rule in after.culling.named():
+        _within(f"{path}.idle_after", rule.idle_after, bounds.idle_after_max)
+        _within(f"{path}.off_hours_idle_after", rule.off_hours_idle_after or timedelta(), bounds.idle_after_max)
+        _within(f"{path}.max_age", rule.max_age or timedelta.max, bounds.max_age_max)
+        _within(f"{path}.keep_awake", rule.keep_awake, bounds.keep_awake_max)
     _within("retention.keep_count", after.retention.keep_count, bounds.keep_count_max)
     _within("retention.keep_age", after.retention.keep_age, bounds.keep_age_max)
 

@@ -11,7 +11,11 @@ spawner  → POST /api/v1/hub/servers/{id}/abandoned          Abandoned → Serv
 spawner  → POST /api/v1/hub/servers/{id}/stop               StopRequest → Operation
 spawner  → GET  /api/v1/hub/operations/{id}?wait_s&after    → Operation   (long poll)
 spawner  → POST /api/v1/hub/users/{user}/start-options  OptionsRequest → StartOptions
+hub      → POST /api/v1/hub/groups                          Groups → Groups
 gate     → POST /api/v1/gate/activity                       GateActivity → 204
+notebook → GET  /api/v1/relay/me/sleep                      SleepOutlook
+notebook → POST /api/v1/relay/me/keep-awake                 SleepOutlook
+gate     → POST /api/v1/gate/visits                         GateVisit → 204
 """
 
 from datetime import datetime
@@ -78,6 +82,8 @@ class Poll(_Wire):
     forgotten: tuple[str, ...] = Field((), description="repository@digest whose manifests it deleted")
     copied: tuple[Copied, ...] = ()
     removed: tuple[Leftover, ...] = Field((), description="of the engine, or not there any more")
+    found: tuple[str, ...] = Field((), description="of what it was to look for: there")
+    missing: tuple[str, ...] = Field((), description="of what it was to look for: the registry has it not")
 
 
 class Order(_Wire):
@@ -114,6 +120,7 @@ class Orders(_Wire):
     forget: tuple[str, ...] = Field((), description="repository@digest whose manifests to delete")
     copies: tuple[Copy, ...] = Field((), description="images to make appear in another repository")
     leftovers: tuple[Leftover, ...] = Field((), description="to remove from the engine, with what is in them")
+    look_for: tuple[str, ...] = Field((), description="repository@digest: is it there? Asked after a restore")
 
 
 class SavedImage(_Wire):
@@ -173,6 +180,12 @@ class OptionsRequest(_Wire):
 
     server_name: str = ""
     groups: tuple[str, ...] = Field((), description="the hub's, for the tenant check")
+
+
+class Groups(_Wire):
+    """Names of groups of the identity provider; the answer holds those of them that a team names."""
+
+    names: tuple[str, ...] = Field(max_length=2_000)
 
 
 class ProfileCard(_Wire):
@@ -256,4 +269,23 @@ class GateActivity(_Wire):
     person_age_s: float | None = Field(None, ge=0, description="since the last request that a person caused")
     kernels_busy: int = Field(0, ge=0)
     terminals_busy: int = Field(0, ge=0, description="terminals with a child process")
+    gpu: float | None = Field(None, ge=0, le=1, description="share of the busiest GPU in use; None: it cannot be read")
     seen_at: datetime | None = None
+
+
+class SleepOutlook(_Wire):
+    """When the notebook that asks will be put to sleep; lengths from now on: no clock is compared with another."""
+
+    sleeps_in_s: float | None = Field(None, ge=0, description="if nothing happens; None: nothing puts it to sleep")
+    warn_in_s: float | None = Field(None, ge=0, description="when its person is to be told; 0: now")
+    because: str = Field("", description="for 'it goes to sleep in …: '")
+    keep_awake_minutes: int = Field(0, description="longest that it may be kept awake; 0: that would not help")
+
+
+class GateVisit(_Wire):
+    """Somebody else than its owner enters a server: an admin, or a person whom it is shared with."""
+
+    generation: int
+    visitor: str = Field(min_length=1, max_length=255, description="their name at the hub")
+    by_token: bool = Field(description="by an API token, not by a browser's login")
+    origin: str = Field("", max_length=200, description="address that the nearest proxy saw, and the program's name")

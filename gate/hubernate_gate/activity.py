@@ -23,7 +23,8 @@ class Activity:
     """What was seen of a server so far; it outlives a reload. Moments are the loop's time; None: never.
 
     `person_at`: a person last did something. `busy_at`: a kernel or terminal was last seen at work. `kernels_busy`,
-    `terminals_busy`: how many were, when the notebook last said. `came_back`: set when a person begins again; an idle
+    `terminals_busy`: how many were, when the notebook last said. `gpu`: share of its busiest GPU in use; None: it does
+    not say. `came_back`: set when a person begins again; an idle
     server that is being saved goes on if that is told at once (F39).
     """
 
@@ -32,6 +33,7 @@ class Activity:
         self.busy_at: float | None = None
         self.kernels_busy = 0
         self.terminals_busy = 0
+        self.gpu: float | None = None
         self.came_back = asyncio.Event()
         self._polling: tuple[str, ...] = ()
         self._sockets: tuple[str, ...] = ()

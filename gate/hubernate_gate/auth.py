@@ -18,6 +18,7 @@ from .headers import is_websocket, read_cookies
 from .hub import TOKEN_MAX, Hub
 from .sessions import Session, Sessions, Visitor
 from .target import Target
+from .visits import Visits
 
 log = logging.getLogger(__name__)
 
@@ -45,11 +46,12 @@ def may_enter(required: frozenset[str], held: frozenset[str]) -> bool:
 class Auth:
     """The gate's logins, checked with the hub again and again."""
 
-    def __init__(self, settings: GateSettings, gate: Gate, hub: Hub, sessions: Sessions) -> None:
+    def __init__(self, settings: GateSettings, gate: Gate, hub: Hub, sessions: Sessions, visits: Visits) -> None:
         self._required = frozenset(settings.access_scopes)
         self._gate = gate
         self._hub = hub
         self._sessions = sessions
+        self._visits = visits
         self.cookie = f"hubernate-{hashlib.sha256(settings.prefix.encode()).hexdigest()[:10]}"
         """Name of the session cookie: one per server, since a person's servers share the beginning of their path."""
         self._refused: OrderedDict[str, float] = OrderedDict()
@@ -61,7 +63,7 @@ class Auth:
         Raises:
             LoginNeeded: no valid login; the hub may have revoked it.
             NotAllowed: not this person, not from that page, or a token in the URL.
-            Unavailable: the hub must be asked and does not answer.
+            Unavailable: the hub must be asked and does not answer; or a visit cannot be written down.
         """
         session = await self.identify(request)
         if session is None:
@@ -71,6 +73,7 @@ class Auth:
         self.check_access(session.visitor)
         if not session.by_token:
             self._check_origin(request, target, session)
+        await self._visits.note(session, request)
         return session
 
     def check_access(self, visitor: Visitor) -> None:

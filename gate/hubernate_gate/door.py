@@ -22,6 +22,7 @@ from .pages import say
 from .reading import read_json
 from .sessions import Session, Sessions
 from .target import Refused, Target, read_target
+from .visits import Visits
 from .websocket import Tunnel
 
 log = logging.getLogger(__name__)
@@ -52,7 +53,7 @@ class Door:
         self._client = client
         self._activity = activity
         self.hub = Hub(client, settings, gate.hub_timeout_s)
-        self._auth = Auth(settings, gate, self.hub, sessions)
+        self._auth = Auth(settings, gate, self.hub, sessions, Visits(client, settings))
         self._login = Login(settings, gate, self.hub, self._auth, sessions)
         self._notebook = Upstream(client, settings.upstream, "notebook", gate.connect_s)
         upstream = urlsplit(settings.upstream)

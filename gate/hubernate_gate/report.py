@@ -66,8 +66,11 @@ class Reporter:
         except Unavailable as error:
             log.info("the notebook does not say how busy its kernels are", extra={"error": error.message})
         try:
-            seen.terminals_busy = read_terminals(await self._get("hubernate/api/activity", missing={}))
+            answer = await self._get("hubernate/api/activity", missing={})
+            seen.gpu = read_gpu(answer)
+            seen.terminals_busy = read_terminals(answer)
         except Unavailable as error:
+            seen.gpu = None  # not known now, and so not idle
             log.info("the notebook does not say how busy its terminals are", extra={"error": error.message})
         if seen.kernels_busy or seen.terminals_busy:
             seen.busy_at = asyncio.get_running_loop().time()
@@ -103,6 +106,8 @@ class Reporter:
             "terminals_busy": self._activity.terminals_busy,
             "seen_at": datetime.now(UTC).isoformat(),
         }
+        if self._activity.gpu is not None:
+            body["gpu"] = self._activity.gpu
         url = f"{self._settings.service_url.rstrip('/')}/api/v1/gate/activity"
         headers = {"Authorization": f"Bearer {self._settings.relay_token}"}
         try:
@@ -134,6 +139,12 @@ def count_busy(kernels: object) -> int:
         raise Unavailable("what it says of its kernels is no list")
     states = (kernel.get("execution_state") for kernel in kernels if isinstance(kernel, dict))
     return sum(state in ("busy", "starting", "restarting") for state in states)
+
+
+def read_gpu(answer: object) -> float | None:
+    """Share of the busiest GPU in use in the answer of ``hubernate/api/activity``; None: it does not say."""
+    told = answer.get("gpu") if isinstance(answer, dict) else None
+    return float(told) if isinstance(told, int | float) and not isinstance(told, bool) and 0 <= told <= 1 else None
 
 
 def read_terminals(answer: object) -> int:

@@ -19,7 +19,8 @@ class Session:
     """One login, or one API token in use.
 
     `checked_at` is the loop's time of the hub's last word on it; while the hub does not answer it is asked again at
-    `retry_at`. `hub_session` is the hub's own session cookie: it changes when a person logs out there.
+    `retry_at`. `hub_session` is the hub's own session cookie: it changes when a person logs out there. `visited_at` is
+    when somebody else's login was last used (`Visits`).
     """
 
     key: str
@@ -31,6 +32,8 @@ class Session:
     doubted: bool = False
     retry_at: float = 0.0
     ended: asyncio.Event = field(default_factory=asyncio.Event, repr=False)
+    visited_at: float | None = None
+    noting: asyncio.Lock = field(default_factory=asyncio.Lock, repr=False)
     checking: "asyncio.Task[None] | None" = field(default=None, repr=False)
 
 

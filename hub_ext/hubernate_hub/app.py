@@ -19,6 +19,7 @@ from hubernate_core.errors import HubernateError, InvalidInput
 
 from .api import (
     agent,
+    culling,
     data,
     document,
     gate,
@@ -53,7 +54,7 @@ from .reconcile.spaces import builder
 from .services.seeding import seed
 from .sight import FleetSight
 from .signing import load_signer
-from .store import checkpoints, tenants
+from .store import backup, checkpoints, tenants
 from .store.database import Store
 from .store.lease import Lease
 from .ui import pages, teams
@@ -140,9 +141,25 @@ def build_app(context: Context, *, loops: bool = True) -> FastAPI:
 
 
 def _mount(app: FastAPI, prefix: str) -> None:
-    apis = (agent, hub, gate, people, saved, queue, tenants_api, governed, retention, team_images, sources)
-    rest = (document, health, login, pages, teams, source_pages)
-    for router in (*(module.router for module in (*apis, *rest)), data.relay, data.people, tenants_api.departing):
+    apis = (
+        agent,
+        hub,
+        gate,
+        people,
+        saved,
+        queue,
+        tenants_api,
+        governed,
+        culling,
+        retention,
+        team_images,
+        sources,
+        document,
+        health,
+        login,
+    )
+    seen = (pages, teams, source_pages)
+    for router in (*(module.router for module in (*apis, *seen)), data.relay, data.people, tenants_api.departing):
         app.include_router(router, prefix=prefix)
 
 
@@ -185,15 +202,43 @@ def serve(settings: HubernateService, *, on_step: Callable[[str], None] | None =
         lease.release()
 
 
+def restore(settings: HubernateService, copy: Path | None) -> None:
+    """Put the database back (without `copy`: its own tools did) and have its checkpoints looked for in the registry.
+
+    Raises:
+        Unavailable: a service runs.  InvalidInput: see `backup.put_back`.
+    """
+    settings.own_dir.mkdir(parents=True, exist_ok=True, mode=0o700)
+    lease = Lease(settings.own_dir, settings.database)
+    lease.take(wait_s=1)
+    try:
+        kept = None if copy is None else backup.put_back(settings.database, copy)
+        number = backup.after_restore(settings.database)
+    finally:
+        lease.release()
+    sys.stdout.write(f"Restored; {number} checkpoints will be looked for in the registry before any is deleted.\n")
+    if kept is not None:
+        sys.stdout.write(f"The database that was there is kept as {kept}.\n")
+
+
 def main() -> None:
     """The command ``hubernate-service``."""
     parser = argparse.ArgumentParser(prog="hubernate-service", description="The platform service of Hubernate.")
     parser.add_argument("--config", type=Path, required=True, help="Python file with c.HubernateService.… settings")
+    instead = parser.add_mutually_exclusive_group()
+    instead.add_argument("--backup", type=Path, metavar="FILE", help="copy the SQLite database, then end")
+    instead.add_argument("--restore", type=Path, metavar="FILE", help="put such a copy back, then end")
+    instead.add_argument("--restored", action="store_true", help="the database was put back by its own tools")
     arguments = parser.parse_args()
     try:
         settings = read_settings(arguments.config)
         log_to_stderr(settings.log_level)
-        serve(settings)
+        if arguments.backup:
+            backup.copy_to(settings.database, arguments.backup)
+        elif arguments.restore or arguments.restored:
+            restore(settings, arguments.restore)
+        else:
+            serve(settings)
     except HubernateError as problem:
         sys.stderr.write(f"hubernate-service: {problem.message}\n")
         sys.exit(2)

@@ -58,7 +58,7 @@ class HubernateService(Configurable):  # type: ignore[misc]  # traitlets is not 
     ).tag(config=True)
     hub_token_file = Unicode(
         help="File with this service's JupyterHub token. Default state_dir/secrets/service-token. Its role needs"
-        " list:users, read:users, read:servers, servers."
+        " list:users, read:users, read:servers, read:hub, servers."
     ).tag(config=True)
     oauth_client_id = Unicode(
         help="OAuth client of this service at the hub. Default 'service-' and service_name, as JupyterHub makes it."
@@ -116,7 +116,13 @@ class HubernateService(Configurable):  # type: ignore[misc]  # traitlets is not 
         30, help="Seconds between two looks for idle servers. Default 30. The rules stand with each tenant."
     ).tag(config=True)
     cull_at_once = Integer(
-        4, min=1, help="Idle servers being put to sleep at the same time. Default 4: a registry has one uplink."
+        4,
+        min=1,
+        help="Servers being saved at the same time, above which no idle one is put to sleep. Default 4: a registry has"
+        " one uplink. The others wait, the longest idle first, teams in turn.",
+    ).tag(config=True)
+    cull_at_once_per_node = Integer(
+        2, min=1, help="The same of one node. Default 2: saves share its disk and CPU with those who work there."
     ).tag(config=True)
     gate_silent_after_s = Float(
         300,
@@ -137,7 +143,8 @@ class HubernateService(Configurable):  # type: ignore[misc]  # traitlets is not 
         help="A change larger than this is not saved, bytes, uncompressed. Default 50 GiB: it fills registries.",
     ).tag(config=True)
     keep_awake_max_minutes = Integer(
-        720, help="Longest 'keep awake' a person may ask for, minutes. Default 720: over night, not over a weekend."
+        720,
+        help="Longest 'keep awake' that any rule may allow, minutes. Default 720: over night, not over a weekend.",
     ).tag(config=True)
     prefetch_days = Float(
         7, help="Checkpoints of servers stopped within this many days are made ready on their node. Default 7."

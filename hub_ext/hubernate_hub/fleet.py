@@ -119,7 +119,9 @@ class Fleet:
         ]
 
     def left_behind(self, newest: Mapping[ServerId, tuple[int, datetime | None]]) -> list[tuple[str, Seen]]:
-        """Running containers of older starts than `newest` (generation, and when it was asked for), with their node.
+        """Running containers of other starts than `newest` (generation, and when it was asked for), with their node.
+
+        A later start than the newest is one that a restored database does not know (F32).
 
         Only by a poll that came after the newest start was asked for: an older one may tell of what is removed by now.
         """
@@ -128,6 +130,6 @@ class Fleet:
             for seen in node.containers.values() if self.speaks(name) else ():
                 generation, asked_at = newest.get(seen.server_id, (0, None))
                 fresh = asked_at is None or node.heard_utc > asked_at
-                if seen.running and fresh and seen.generation < generation:
+                if seen.running and fresh and generation and seen.generation != generation:
                     found.append((name, seen))
         return found

@@ -1,7 +1,7 @@
 """The hub's REST API, called nowhere else. Every call has a deadline; a dead hub costs its caller and nobody else."""
 
 import logging
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 from urllib.parse import quote
 
@@ -29,6 +29,14 @@ class HubServer:
 
     ready: bool
     pending: str | None
+
+
+@dataclass(frozen=True)
+class Active:
+    """A person with servers at the hub. `groups` is None where the hub does not tell them."""
+
+    servers: dict[str, HubServer]
+    groups: tuple[str, ...] | None
 
 
 class Hub:
@@ -59,10 +67,17 @@ class Hub:
         scopes = frozenset(str(each) for each in model.get("scopes", ()))
         name = str(model["name"])
         # A person's token only identifies them; whether they are an admin and their groups are asked with our own.
+        known = await self.person(name)
+        return HubUser(name, False, scopes) if known is None else replace(known, scopes=scopes)
+
+    async def person(self, name: str) -> HubUser | None:
+        """Somebody by name; None when the hub has no such person."""
         answer = await self._call("GET", f"users/{quote(name, safe='')}")
-        known = self._model(answer) if answer.status_code == 200 else {}
+        if answer.status_code == 404:
+            return None
+        known = self._model(answer)
         groups = tuple(str(each) for each in known.get("groups") or ())
-        return HubUser(name, bool(known.get("admin")), scopes, groups)
+        return HubUser(name, bool(known.get("admin")), frozenset(), groups)
 
     async def token_for(self, code: str, *, client_id: str, redirect_uri: str, verifier: str) -> str | None:
         """The access token for an OAuth code; None when the hub refuses the code."""
@@ -81,30 +96,29 @@ class Hub:
         token = self._model(answer).get("access_token")
         return token if isinstance(token, str) else None
 
-    async def servers(self) -> dict[str, dict[str, HubServer]]:
-        """Every active server: user → server name → state. Users without one are left out."""
-        found: dict[str, dict[str, HubServer]] = {}
+    async def active(self) -> dict[str, Active]:
+        """Everyone with an active server, by name."""
+        found: dict[str, Active] = {}
         offset = 0
         while True:
             answer = await self._call("GET", "users", params={"state": "active", "offset": offset, "limit": _PAGE})
             users = self._model(answer, list)
             for user in users:
-                found[user["name"]] = {
+                mine = {
                     name: HubServer(bool(each.get("ready")), each.get("pending"))
                     for name, each in (user.get("servers") or {}).items()
                     if not each.get("stopped")
                 }
+                groups = user.get("groups")
+                found[user["name"]] = Active(mine, None if groups is None else tuple(map(str, groups)))
             if len(users) < _PAGE:
                 return found
             offset += _PAGE
 
-    async def has_user(self, name: str) -> bool:
-        """Whether the hub still has the person."""
-        answer = await self._call("GET", f"users/{quote(name, safe='')}")
-        if answer.status_code == 404:
-            return False
-        self._model(answer)
-        return True
+    async def authenticator(self) -> str:
+        """Class of what people log in with, such as ``hubernate_spawner.oauth.TenantOAuthenticator``."""
+        found = self._model(await self._call("GET", "info")).get("authenticator") or {}
+        return str(found.get("class", ""))
 
     async def start_server(self, user: str, server: str, options: dict[str, str] | None = None) -> None:
         """Start (for us: adopt) a server, with the options it had unless others are given.

@@ -28,6 +28,7 @@ class Metrics:
         self.checkpoints = Gauge("hubernate_checkpoints", "Recorded checkpoints", registry=registry)
         self.bytes = Gauge("hubernate_checkpoint_bytes", "Compressed bytes of their layers", registry=registry)
         self.agents = Gauge("hubernate_agent_silent_seconds", "Since an agent's last poll", ["node"], registry=registry)
+        self.sleep_due = Gauge("hubernate_servers_due_to_sleep", "Idle servers, at the last look", registry=registry)
         self.refused = Counter(
             "hubernate_starts_over_quota_total", "Starts refused, by whose limit", ["scope"], registry=registry
         )

@@ -13,6 +13,7 @@ import typer
 from hubernate_core.errors import InvalidInput, NotFound, Unavailable
 from hubernate_core.names import profile_repository
 
+from . import backup as backup_command
 from . import doctor as doctor_command
 from . import down as down_command
 from . import engine, mirrors, proxy, registry, supervisor
@@ -149,6 +150,26 @@ def restart(name: Annotated[str, typer.Argument(help="hub, service, proxy or reg
     Example: hubernate restart hub
     """
     supervisor.restart(Layout(read_settings().state), name)
+
+
+@app.command()
+def backup(
+    file: Annotated[Path, typer.Argument(help="where to write; it must not be there yet")],
+    keys: Annotated[bool, typer.Option("--keys", help="with the signing key, data keys and accounts in it")] = False,
+) -> None:
+    """Copy the platform's database and settings into one file, also while it runs; say what else to keep."""
+    layout = Layout(read_settings().state)
+    status_command.known_platform(layout)
+    backup_command.backup(layout, file, keys=keys)
+
+
+@app.command()
+def restore(file: Annotated[Path, typer.Argument(help="what `hubernate backup` wrote")]) -> None:
+    """Put a backup back, the platform being down. Checkpoints are looked for before any is deleted."""
+    layout = Layout(read_settings().state)
+    ensure_folders(layout)
+    with alone(layout):
+        backup_command.restore(layout, file)
 
 
 @app.command()

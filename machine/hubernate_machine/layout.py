@@ -19,6 +19,7 @@ NODE = "local"
 FOLDERS = ("secrets", "hub", "service", "agent", "registry", "log", "run")
 SECRETS = {
     "hub-cookie": 32,
+    "hub-crypt-key": 32,
     "proxy-token": 32,
     "service-token": 32,
     "spawner-token": 32,

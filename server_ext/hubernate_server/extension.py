@@ -5,7 +5,7 @@ from typing import Any
 from jupyter_server.extension.application import ExtensionApp
 from jupyter_server.utils import url_path_join
 
-from .handlers import ActivityHandler
+from .handlers import ActivityHandler, RelayHandler
 from .place import read_place
 
 
@@ -17,7 +17,11 @@ class HubernateExtension(ExtensionApp):  # type: ignore[misc]
 
     def initialize_handlers(self) -> None:
         """Register our routes below the server's base path."""
-        self.handlers.append((r"/hubernate/api/activity", ActivityHandler))
+        self.handlers += [
+            (r"/hubernate/api/activity", ActivityHandler),
+            (r"/hubernate/api/sleep", RelayHandler, {"path": "me/sleep"}),
+            (r"/hubernate/api/keep-awake", RelayHandler, {"path": "me/keep-awake"}),
+        ]
 
     def initialize_settings(self) -> None:
         """Tell JupyterLab where the hub is (jupyterlab_server reads ``page_config_hook``, 2.9)."""

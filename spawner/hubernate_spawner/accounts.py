@@ -11,6 +11,7 @@ from jupyterhub.auth import Authenticator
 from traitlets import Unicode
 
 from hubernate_core.errors import Broken, InvalidInput, shorten
+from hubernate_core.lookalike import look_alike
 from hubernate_core.names import normalise_user
 from hubernate_core.platform_file import Accounts
 
@@ -18,17 +19,25 @@ from .installation import read_accounts
 
 
 class OneSpelling:
-    """One spelling per person at every authenticator: NFKC and case folded, nothing invisible (B04, B05)."""
+    """One spelling per person at every authenticator: NFKC and case folded, nothing invisible, and nobody who looks
+    like somebody else unless an admin listed the name (B04, B05)."""
 
     log: Any
+    allowed_users: set[str]
 
     def normalize_username(self, username: str) -> str:
         """The one spelling; empty, and so refused, for what is no name. The log gets one short line."""
         try:
-            return normalise_user(username)
+            name = normalise_user(username)
         except InvalidInput as problem:
             self.log.warning("refused a user name: %s", problem.reason)
             return ""
+        alike = look_alike(name)
+        if alike and not self.allowed_users & {name, username}:
+            told = name.encode("ascii", "backslashreplace").decode()
+            self.log.warning("refused the user name %s: %s; allowed_users may list it", shorten(told, 120), alike)
+            return ""
+        return name
 
     def validate_username(self, username: str) -> bool:
         """Only names in their one spelling."""

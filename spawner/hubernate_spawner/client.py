@@ -28,12 +28,24 @@ from hubernate_core.operation import Operation
 from hubernate_core.queue import Place
 from hubernate_core.quota import Shortfall
 from hubernate_core.server import Server, Ticket
-from hubernate_core.wire import Abandoned, Generation, OptionsRequest, Started, StartOptions, StartRequest, StopRequest
+from hubernate_core.wire import (
+    Abandoned,
+    Generation,
+    Groups,
+    OptionsRequest,
+    Started,
+    StartOptions,
+    StartRequest,
+    StopRequest,
+)
 
 from .connections import Connections
 
 _Model = TypeVar("_Model", bound=BaseModel)
 _REFUSALS: dict[int, type[HubernateError]] = {403: NotAllowed, 404: NotFound, 409: Conflict}
+
+_GROUPS_AT_ONCE = 2_000
+"""Names of 255 bytes at most: half a megabyte."""
 
 
 class ServiceClient:
@@ -89,6 +101,14 @@ class ServiceClient:
         """What the person may start."""
         body = OptionsRequest(server_name=server_name, groups=tuple(groups))
         return await self._call(StartOptions, "POST", f"users/{quote(user, safe='')}/start-options", body=body)
+
+    async def known_groups(self, names: Iterable[str]) -> set[str]:
+        """Those of an identity provider's groups that some team names."""
+        wanted, found = sorted(names), set[str]()
+        for first in range(0, len(wanted), _GROUPS_AT_ONCE):
+            body = Groups(names=tuple(wanted[first : first + _GROUPS_AT_ONCE]))
+            found |= set((await self._call(Groups, "POST", "groups", body=body)).names)
+        return found
 
     async def _call(
         self,

@@ -32,7 +32,8 @@ def read_oauth(path: Path) -> dict[str, Any]:
         raise InvalidInput(str(path), 'an object of options is expected, such as {"client_id": "…"}')
     options = {name: _checked(path, name, value) for name, value in found.items()}
     for name in NEEDED:
-        if not options.get(name):
+        from_token = name == "userdata_url" and options.get("userdata_from_id_token")
+        if not options.get(name) and not from_token:
             raise InvalidInput(f"{path}: {name}", "it is missing; the identity provider's admin knows it")
     if not any(options.get(name) for name in _WHO_MAY):
         raise InvalidInput(

@@ -1,35 +1,20 @@
 """Servers that nobody uses save themselves and stop; servers at work, or wanted awake, do not (F39)."""
 
-import json
 import threading
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
 from typing import Any
 
 import httpx
 import pytest
 
+from support.culling_rule import TENANT, rule
 from support.installation import Installation, wait_until
 from support.person import Person
 
 pytestmark = [pytest.mark.platform, pytest.mark.docker, pytest.mark.timeout(600)]
-TENANT = "analytics"
 PUT_TO_SLEEP_S = 90
 """Idle time, one look at the CPU's use (a start counts as use), the save and the stop, on a busy machine."""
-
-
-@contextmanager
-def rule(platform: Installation, **culling: str) -> Iterator[None]:
-    """The tenant's rule for the block; the service reads the file again by itself."""
-    path = platform.state / "tenants.json"
-    before = path.read_text()
-    tenants = [each | ({"culling": culling} if each["name"] == TENANT else {}) for each in json.loads(before)]
-    path.write_text(json.dumps(tenants))
-    try:
-        yield
-    finally:
-        path.write_text(before)
 
 
 def start(person: Person, mark: str) -> None:

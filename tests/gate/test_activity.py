@@ -117,6 +117,12 @@ async def test_a_silent_busy_kernel_keeps_the_server_awake(gate: GateProcess) ->
     assert len(gate.hub.activity) > before, "and the hub hears it again and again"
 
 
+@pytest.mark.parametrize(("said", "told"), [(0.4, 0.4), (0, 0.0), (None, None), ("much", None), (40, None)])
+async def test_gpu_use_is_told_where_the_notebook_can_read_it(gate: GateProcess, said: object, told: object) -> None:
+    gate.notebook.terminals_busy, gate.notebook.gpu = 0, said
+    assert (await next_reports(gate, 3))[-1].gpu == told
+
+
 async def test_a_notebook_that_says_nothing_is_not_idle(gate: GateProcess) -> None:
     gate.notebook.kernels = [{"execution_state": "busy"}]
     await next_reports(gate)

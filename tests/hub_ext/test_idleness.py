@@ -26,5 +26,5 @@ def test_a_cell_that_runs_between_two_reports_keeps_the_server(tmp_path: Path) -
             time.sleep(0.5)
             assert not agent.poll(server.seen()).orders
         report(kernels_busy=0)
-        service.clock.move(seconds=1)
+        service.clock.move(seconds=12)  # its person was told for half of the rule's time
         assert eventually("an order", lambda: agent.poll(server.seen()).orders)

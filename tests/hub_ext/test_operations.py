@@ -220,7 +220,7 @@ def test_another_nodes_agent_may_neither_see_nor_report(tmp_path: Path) -> None:
 @pytest.fixture
 def idle(tmp_path: Path) -> Iterator[tuple[Running, Started]]:
     """A service with its loops, and a server about to be found idle."""
-    tenants = [{"name": "physics", "culling": {"idle_after": "PT600S"}}]
+    tenants = [{"name": "physics", "culling": {"idle_after": "PT600S", "warn_before": "PT0S"}}]
     with running(tmp_path, loops=True, state={"tenants": tenants}, hub_every_s=1000) as service:
         server = service.start("ada")
         yield service, server

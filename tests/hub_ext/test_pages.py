@@ -52,21 +52,21 @@ def test_a_sleeping_server_says_who_stopped_it(service: Running, how: str, said:
 
 
 def test_a_server_that_idled_says_for_how_long(tmp_path: Path) -> None:
-    tenants = [{"name": "physics", "culling": {"idle_after": "PT30M"}}]
+    tenants = [{"name": "physics", "culling": {"idle_after": "PT30M", "warn_before": "PT0S"}}]
     with running(
         tmp_path, loops=True, hub_every_s=1000, gate_silent_after_s=1e9, state={"tenants": tenants}
     ) as service:
         server = service.start("ada")
         service.ask("POST", "/api/v1/gate/activity", server.ticket.relay_token, json={"generation": 1})
-        service.clock.move(minutes=32)
+        service.clock.move(minutes=35)
         agent = service.agent()
         order = eventually("an order", lambda: agent.poll(server.seen()).orders)[0]
         agent.finish(order)
         shown = page(service)
-        assert "Sleeping put to sleep after 32 minutes without activity saved" in shown
+        assert "Sleeping put to sleep after 35 minutes without activity saved" in shown
         assert "when nobody used it newest" in shown
         service.start("ada")
-        assert "without activity" not in page(service), "it is of the former run"
+        assert "put to sleep" not in page(service), "it is of the former run"
 
 
 def test_a_server_whose_process_ended_says_so_and_not_that_it_is_being_saved(tmp_path: Path) -> None:

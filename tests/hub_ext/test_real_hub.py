@@ -38,10 +38,11 @@ c.ConfigurableHTTPProxy.auth_token = "x"
 c.ConfigurableHTTPProxy.api_url = "http://127.0.0.1:{proxy}"
 c.JupyterHub.services = [{{"name": "hubernate", "url": "{url}", "api_token": "{token}", "oauth_no_confirm": True}}]
 c.JupyterHub.load_roles = [
-    {{"name": "hubernate-service", "services": ["hubernate"], "scopes": ["list:users", "read:users", "servers"]}},
+    {{"name": "hubernate-service", "services": ["hubernate"], "scopes": {scopes}}},
     {{"name": "user", "scopes": ["self", "access:services!service=hubernate"]}},
 ]
 """
+SCOPES = ["list:users", "read:users", "read:hub", "servers"]
 
 
 def free_port() -> int:
@@ -104,7 +105,7 @@ def both(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Both]:
     threading.Thread(target=proxy.serve_forever, daemon=True).start()
     port = free_port()
     with running(folder, hub_api_url=f"http://127.0.0.1:{port}/hub/api") as service:
-        values = {"folder": folder, "port": port, "proxy": proxy.server_port, "token": SERVICE_TOKEN}
+        values = {"folder": folder, "port": port, "proxy": proxy.server_port, "token": SERVICE_TOKEN, "scopes": SCOPES}
         (folder / "config.py").write_text(CONFIG.format(url=service.url, **values))
         command = [sys.executable, "-m", "jupyterhub", "-f", str(folder / "config.py")]
         with (folder / "log").open("wb") as log:
@@ -157,9 +158,11 @@ async def test_the_clients_calls_mean_what_we_think(both: Both) -> None:
     both.sign_in("ada").close()
     hub = Hub(f"{both.hub}/hub/api", SERVICE_TOKEN)
     try:
-        assert await hub.has_user("ada")
-        assert not await hub.has_user("nobody")
-        assert "ada" not in await hub.servers()
+        ada = await hub.person("ada")
+        assert ada is not None and not ada.admin
+        assert await hub.person("nobody") is None
+        assert "ada" not in await hub.active()
+        assert (await hub.authenticator()).endswith("SharedPasswordAuthenticator")
         await hub.stop_server("ada", "")
         await hub.stop_server("nobody", "")
         with pytest.raises(NotFound):

@@ -2,6 +2,7 @@
 
 import time
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -264,7 +265,7 @@ def test_a_ready_that_was_lost_is_believed_from_the_hub(service: Running) -> Non
 
 
 def test_an_old_server_is_put_to_sleep_although_busy(tmp_path: Path) -> None:
-    tenants = [{"name": "physics", "culling": {"idle_after": "P30D", "max_age": "PT8H"}}]
+    tenants = [{"name": "physics", "culling": {"idle_after": "P30D", "max_age": "PT8H", "warn_before": "PT0S"}}]
     with running(tmp_path, loops=True, hub_every_s=1000, state={"tenants": tenants}) as service:
         server = service.start("ada")
         service.clock.move(hours=9)
@@ -273,7 +274,7 @@ def test_an_old_server_is_put_to_sleep_although_busy(tmp_path: Path) -> None:
 
 
 def test_no_more_idle_servers_than_allowed_are_saved_at_once(tmp_path: Path) -> None:
-    tenants = [{"name": "physics", "culling": {"max_age": "PT8H"}}]
+    tenants = [{"name": "physics", "culling": {"max_age": "PT8H", "warn_before": "PT0S"}}]
     with running(tmp_path, loops=True, hub_every_s=1000, cull_at_once=2, state={"tenants": tenants}) as service:
         for number in range(4):
             service.start(f"user{number}")
@@ -299,3 +300,60 @@ def test_tenants_are_read_again_when_their_file_changes(service: Running) -> Non
     assert service.request_start("eve", groups=("chemistry",), profile="base").status_code == 200, (
         "the former one stays"
     )
+
+
+def test_who_leaves_a_team_is_saved_then_stopped_there_and_nowhere_else(service: Running) -> None:
+    groups = ("physics", "biology")
+    here = service.start("ada", groups=groups, tenant="physics", name="lab")
+    there = service.start("ada", groups=groups, tenant="biology")
+    other = service.start("eve")
+    service.hub.groups["ada"] = ["biology"]
+    agent, seen = service.agent(), [here.seen(), there.seen(), other.seen()]
+    order = eventually("an order", lambda: agent.poll(*seen).orders)[0]
+    assert (order.server_id, str(order.kind), str(order.trigger)) == (here.id, "stop", "left-team")
+    ada, root = service.person("ada"), service.person("root", admin=True)
+    assert ada("GET", "/tenants/physics").status_code == 404, "and is out of it at once"
+    agent.say(order, Step.FAILED, reason="the registry is down")
+    assert state(service, here)["state"] == "running", "nothing goes unsaved"
+    page = service.ask("GET", "/admin", root.token, headers={"accept": "text/html"}).text
+    assert "the registry is down" in page, "and an admin is told"
+    assert agent.poll(*seen).orders == (), "not again at once"
+    service.clock.move(minutes=11)
+    order = eventually("another try", lambda: agent.poll(*seen).orders)[0]
+    agent.finish(order)
+    assert state(service, here)["state"] == "asleep"
+    page = service.ask("GET", "/", ada.token, headers={"accept": "text/html"}).text
+    assert "stopped because its person is no longer in the team" in page
+    assert ada("GET", f"/servers/{here.id}/checkpoints").json()["total"] == 1, "what is theirs stays"
+    assert service.request_start("ada", groups=("biology",), tenant="physics", name="lab").status_code == 403
+    assert {state(service, there)["state"], root("GET", f"/servers/{other.id}").json()["state"]} == {"running"}
+    entries = [
+        each for each in root("GET", "/tenants/physics/audit").json()["items"] if each["action"] == "server.stop"
+    ]
+    assert {(each["actor"], each["after"]["reason"]) for each in entries} == {("membership", "left the team")}
+
+
+def test_who_is_taken_off_a_teams_list_or_comes_back_in_time(service: Running) -> None:
+    root = service.person("root", admin=True)
+    root("PUT", "/tenants/physics/members/nina", json={})
+    server = service.start("nina", groups=())
+    agent = service.agent()
+    root("DELETE", "/tenants/physics/members/nina")
+    root("PUT", "/tenants/physics/members/nina", json={})
+    time.sleep(1)  # twice the grace
+    assert agent.poll(server.seen()).orders == (), "a slip that was taken back changes nothing"
+    root("DELETE", "/tenants/physics/members/nina")
+    assert str(eventually("an order", lambda: agent.poll(server.seen()).orders)[0].trigger) == "left-team"
+
+
+def test_a_hub_that_tells_no_groups_stops_nobody(service: Running, monkeypatch: pytest.MonkeyPatch) -> None:
+    told = service.inside.hub.active
+
+    async def without_groups() -> dict[str, Any]:
+        return {name: replace(each, groups=None) for name, each in (await told()).items()}
+
+    monkeypatch.setattr(service.inside.hub, "active", without_groups)
+    server = service.start("ada")
+    service.hub.groups["ada"] = []
+    time.sleep(1)
+    assert service.agent().poll(server.seen()).orders == ()

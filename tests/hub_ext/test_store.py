@@ -5,11 +5,13 @@ import sqlite3
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime
+from importlib import import_module
 from pathlib import Path
 
 import pytest
 from alembic.autogenerate import compare_metadata
 from alembic.migration import MigrationContext
+from alembic.operations import Operations
 from sqlalchemy import create_engine, exc, text
 
 from hubernate_core.names import ServerId
@@ -51,6 +53,20 @@ def test_the_migrations_make_the_schema(service: Running) -> None:
     with create_engine(service.inside.settings.database).connect() as connection:
         assert compare_metadata(MigrationContext.configure(connection), metadata) == []
     service.inside.store.migrate()
+
+
+def test_a_length_below_zero_that_was_taken_once_keeps_no_team_from_being_read(service: Running) -> None:
+    with create_engine(service.inside.settings.database).begin() as connection:
+        context = MigrationContext.configure(connection)
+        with Operations.context(context):
+            rules = import_module("hubernate_hub.store.migrations.versions.0012_rules_of_culling")
+            rules.downgrade()
+            connection.execute(
+                text("UPDATE tenants SET settings = :old"), {"old": '{"culling": {"idle_after": "-PT5M"}}'}
+            )
+            rules.upgrade()
+    found = service.person("root", admin=True)("GET", "/tenants/physics").json()
+    assert (found["culling"]["idle_after"], found["culling"]["max_age"]) == ("PT0S", None)
 
 
 def test_a_stop_from_request_to_release(service: Running) -> None:

@@ -60,6 +60,7 @@ def test_roles_by_endpoints_are_as_the_document_says(service: Running, root: Cal
     bodies = {"PUT /tenants/{tenant}": body, "PATCH /tenants/{tenant}": {}, "POST /tenants": {"name": "new"}}
     bodies["POST /tenants/{tenant}/retention/preview"] = {"keep_count": 1}
     bodies["POST /tenants/{tenant}/images"] = {"checkpoint": "c123456789", "name": "lab"}
+    bodies["POST /tenants/{tenant}/culling/preview"] = {"culling": {"idle_after": "PT5M"}}
     tried = 0
     for verb, path, need in operations(service):
         if need == "nobody":
@@ -332,3 +333,31 @@ def test_pages_of_teams_show_what_their_viewer_may_see(
     assert "Biology" in page(service, root, "/teams")[1]
     assert page(service, eve, "/teams/biology")[0] == 404
     assert page(service, eve, "/teams/%00")[0] == 404
+
+
+def test_entering_somebodys_server_is_on_the_audit_log(
+    service: Running, root: Caller, ada: Caller, eve: Caller
+) -> None:
+    server = service.start("nina")
+    token = server.ticket.relay_token
+    for visitor in ("root", "ada", "eve", "gone"):
+        body = {"generation": 1, "visitor": visitor, "by_token": visitor == "eve", "origin": "10.0.0.9 browser"}
+        answer = service.ask("POST", "/api/v1/gate/visits", token, json=body)
+        assert answer.status_code == 204, answer.text
+    entries = [
+        each for each in ada("GET", "/tenants/physics/audit").json()["items"] if each["action"] == "server.enter"
+    ]
+    assert [(each["actor"], each["role"], each["after"]["by"]) for each in reversed(entries)] == [
+        ("root", "platform-admin", "browser"),
+        ("ada", "tenant-admin", "browser"),
+        ("eve", "guest", "token"),
+        ("gone", "guest", "browser"),
+    ]
+    assert {each["origin"] for each in entries} == {"10.0.0.9 browser"}
+    assert all(server.id in each["target"] and "nina" in each["target"] for each in entries)
+    bad = {"generation": 1, "visitor": "", "by_token": False}
+    assert service.ask("POST", "/api/v1/gate/visits", token, json=bad).status_code == 422
+    assert service.ask("POST", "/api/v1/gate/visits", root.token, json=bad).status_code == 401
+    service.hub.broken = True
+    body = {"generation": 1, "visitor": "root", "by_token": False}
+    assert service.ask("POST", "/api/v1/gate/visits", token, json=body).status_code == 503, "who it is must be known"

@@ -94,8 +94,11 @@ def test_looking_and_changing(hubernate: Command, service: Running) -> None:
     agent = service.agent()
     agent.finish(agent.order())
     assert len(json.loads(hubernate("checkpoints", server.id, "-o", "json").stdout)) == 1
-    assert "PT30M" in hubernate("culling", "physics", "--idle-after", "PT30M", "--dry-run").stdout
-    assert "PT1H" in hubernate("culling", "physics").stdout
+    assert "PT30M" in hubernate("culling", "set", "physics", "idle_after=PT30M", "--dry-run").stdout
+    assert "PT1H" in hubernate("culling", "show", "physics").stdout
+    tried = hubernate("culling", "preview", "physics", "idle_after=PT30M").stdout
+    assert "after 30 minutes without activity" in tried and "0 of 1 would be put to sleep now" in tried
+    assert "idle_after: PT1H" in hubernate("culling", "show", "physics").stdout, "it was only tried"
     assert "server.save" in hubernate("audit", "physics").stdout
     assert json.loads(hubernate("audit", "--export").stdout.splitlines()[0])["action"] == "server.save"
     assert hubernate("audit", "--check").stdout == "whole\n"

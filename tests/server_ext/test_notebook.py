@@ -1,11 +1,14 @@
 """A real Jupyter Server with the extension and the notebook's own configuration, spoken to as the gate does."""
 
+import json
 import os
 import socket
 import subprocess
 import sys
+import threading
 import time
 from collections.abc import Callable, Iterator
+from http.server import BaseHTTPRequestHandler, HTTPServer
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -89,10 +92,10 @@ def test_the_notebook_serves_the_person_that_the_gate_names(notebook: Callable[.
 
 def test_a_terminal_is_busy_while_it_runs_something(notebook: Callable[..., httpx.Client], tmp_path: Path) -> None:
     client = notebook()
-    assert client.get("hubernate/api/activity").json() == {"terminals_busy": 0}
+    assert client.get("hubernate/api/activity").json() == {"terminals_busy": 0, "gpu": None}
     name = client.post("api/terminals").json()["name"]
     time.sleep(1)
-    assert client.get("hubernate/api/activity").json() == {"terminals_busy": 0}, "a prompt is not work"
+    assert client.get("hubernate/api/activity").json()["terminals_busy"] == 0, "a prompt is not work"
     from websockets.sync.client import connect
 
     base = str(client.base_url).replace("http://", "ws://")
@@ -102,7 +105,7 @@ def test_a_terminal_is_busy_while_it_runs_something(notebook: Callable[..., http
         socket_.send('["stdin", "sleep 30\\r"]')
         deadline = time.monotonic() + 15
         while time.monotonic() < deadline:
-            if client.get("hubernate/api/activity").json() == {"terminals_busy": 1}:
+            if client.get("hubernate/api/activity").json()["terminals_busy"] == 1:
                 break
             time.sleep(0.2)
         else:
@@ -163,3 +166,46 @@ def test_the_page_knows_where_the_hub_control_panel_is() -> None:
         "alice",
         "two",
     )
+
+
+class _Relay(BaseHTTPRequestHandler):
+    """The gate's relay: says what it was asked, or refuses as the platform does."""
+
+    def do_GET(self) -> None:
+        self._answer(200, {"asked": self.path, "sleeps_in_s": 60})
+
+    def do_POST(self) -> None:
+        body = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
+        if body["minutes"] > 60:
+            self._answer(422, {"detail": "minutes: between 0 and 60"})
+        else:
+            self._answer(200, {"asked": self.path, "body": body, "type": self.headers["Content-Type"]})
+
+    def _answer(self, status: int, body: dict[str, Any]) -> None:
+        content = json.dumps(body).encode()
+        self.send_response(status)
+        self.send_header("Content-Length", str(len(content)))
+        self.end_headers()
+        self.wfile.write(content)
+
+    def log_message(self, *_: object) -> None:
+        """Nothing."""
+
+
+def test_jupyterlab_asks_the_platform_about_sleep_by_the_relay(notebook: Callable[..., httpx.Client]) -> None:
+    relay = HTTPServer(("127.0.0.1", 0), _Relay)
+    threading.Thread(target=relay.serve_forever, daemon=True).start()
+    client = notebook(HUBERNATE_RELAY=f"http://127.0.0.1:{relay.server_port}")
+    assert client.get("hubernate/api/sleep").json() == {"asked": "/api/v1/relay/me/sleep", "sleeps_in_s": 60}
+    kept = client.post("hubernate/api/keep-awake", json={"minutes": 60})
+    assert kept.json() == {
+        "asked": "/api/v1/relay/me/keep-awake",
+        "body": {"minutes": 60},
+        "type": "application/json",
+    }
+    refused = client.post("hubernate/api/keep-awake", json={"minutes": 61})
+    assert (refused.status_code, refused.json()["detail"]) == (422, "minutes: between 0 and 60")
+    relay.shutdown()
+    relay.server_close()
+    away = client.get("hubernate/api/sleep")
+    assert (away.status_code, away.json()["message"]) == (503, "the platform does not answer; your work goes on")

@@ -1,6 +1,7 @@
-"""Login by an identity provider: a real hub, a small real provider, groups that become tenants; mistakes are named."""
+"""Login by an identity provider: a real hub, a real provider, groups that become tenants; mistakes are named."""
 
 import json
+import logging
 import os
 import subprocess
 import sys
@@ -9,12 +10,15 @@ from pathlib import Path
 
 import httpx
 import pytest
+from tornado import web
+from traitlets.config import Config
 
 from hubernate_core.errors import Broken, InvalidInput
+from hubernate_spawner.oauth import TenantOAuthenticator
 from hubernate_spawner.oauth_file import read_oauth
 from support.fake_service import Installed
 from support.hub_process import CONFIG, HubProcess, proxy_command, wait_for
-from support.identity_provider import CLIENT_SECRET, IdentityProvider
+from support.oidc_provider import CLIENT_SECRET, OidcProvider
 
 PEOPLE = {"Ada": ["research", "staff"], "bob": [], "eve": ["guests"]}
 
@@ -24,17 +28,18 @@ def proxy(tmp_path_factory: pytest.TempPathFactory) -> list[str]:
     return proxy_command(tmp_path_factory.mktemp("proxy"))
 
 
-@pytest.fixture
-def provider() -> Iterator[IdentityProvider]:
-    with IdentityProvider(PEOPLE) as made:
+@pytest.fixture(scope="module")
+def provider(tmp_path_factory: pytest.TempPathFactory) -> Iterator[OidcProvider]:
+    with OidcProvider(tmp_path_factory.mktemp("provider"), PEOPLE) as made:
         yield made
 
 
 @pytest.fixture
-def hub(installed: Installed, tmp_path: Path, proxy: list[str], provider: IdentityProvider) -> Iterator[HubProcess]:
+def hub(installed: Installed, tmp_path: Path, proxy: list[str], provider: OidcProvider) -> Iterator[HubProcess]:
     (tmp_path / "state").mkdir()
     process = HubProcess(tmp_path / "state", installed)
-    process.use_oauth(provider.options(allow_all=False, allowed_groups=["staff"], allowed_users=["bob"]))
+    options = provider.options(allow_all=False, allowed_groups=["staff"], allowed_users=["bob"])
+    process.use_oauth(options | {"no_claim_means_no_groups": True})
     try:
         process.start_proxy(proxy)
         process.start_hub()
@@ -43,9 +48,9 @@ def hub(installed: Installed, tmp_path: Path, proxy: list[str], provider: Identi
         process.close()
 
 
-def sign_in(hub: HubProcess, provider: IdentityProvider, person: str) -> tuple[httpx.Client, httpx.Response]:
+def sign_in(hub: HubProcess, provider: OidcProvider, person: str) -> tuple[httpx.Client, httpx.Response]:
     """A browser that pressed the button of the login page, and where it landed."""
-    provider.person = person
+    provider.sits(person)
     browser = httpx.Client(base_url=hub.url, timeout=30, follow_redirects=True)
     assert "/hub/oauth_login" in browser.get("/hub/login").text
     landed = browser.get("/hub/oauth_login")
@@ -56,26 +61,25 @@ def sign_in(hub: HubProcess, provider: IdentityProvider, person: str) -> tuple[h
 
 @pytest.mark.docker
 def test_groups_of_the_provider_are_the_teams_of_a_start(
-    hub: HubProcess, provider: IdentityProvider, installed: Installed
+    hub: HubProcess, provider: OidcProvider, installed: Installed
 ) -> None:
     browser, _ = sign_in(hub, provider, "Ada")
     model = browser.get("/hub/api/user").json()
     assert (model["name"], sorted(model["groups"])) == ("ada", ["research", "staff"]), "and one spelling of the name"
-    assert provider.calls == ["authorize", "token", "userinfo"]
     assert hub.ask(browser, "POST", "users/ada/server", json={}).status_code in (201, 202)
     wait_for("ready", lambda: hub.server(browser).get("ready"))
     assert installed.service.called("start")[0]["groups"] == ["research", "staff"]
-    PEOPLE["Ada"].remove("research")
+    provider.tell({"Ada": ["staff"]})
     try:
         again, _ = sign_in(hub, provider, "Ada")
         assert again.get("/hub/api/user").json()["groups"] == ["staff"], "whoever left a team is out of it"
     finally:
-        PEOPLE["Ada"].insert(0, "research")
+        provider.tell(PEOPLE)
     assert CLIENT_SECRET not in hub.log()
 
 
 @pytest.mark.docker
-def test_a_person_without_a_team_is_told(hub: HubProcess, provider: IdentityProvider, installed: Installed) -> None:
+def test_a_person_without_a_team_is_told(hub: HubProcess, provider: OidcProvider, installed: Installed) -> None:
     browser, _ = sign_in(hub, provider, "bob")
     assert browser.get("/hub/api/user").json()["groups"] == []
     installed.service._start = lambda body: (  # type: ignore[method-assign]  # as the platform service answers
@@ -88,10 +92,69 @@ def test_a_person_without_a_team_is_told(hub: HubProcess, provider: IdentityProv
 
 
 @pytest.mark.docker
-def test_who_is_not_allowed_does_not_come_in(hub: HubProcess, provider: IdentityProvider) -> None:
+def test_who_is_not_allowed_does_not_come_in(hub: HubProcess, provider: OidcProvider) -> None:
     browser, landed = sign_in(hub, provider, "eve")
     assert landed.status_code == 403
     assert browser.get("/hub/api/user").status_code == 403
+
+
+@pytest.mark.parametrize(
+    ("claim", "told"),
+    [
+        ({}, "told no groups at all"),
+        ({"groups": None}, "told no groups at all"),
+        ({"groups": "research"}, "this is a str"),
+        ({"groups": {"research": True}}, "this is a dict"),
+        ({"groups": ["research", 7]}, "there is a int in it"),
+        ({"groups": [{"name": "research"}]}, "there is a dict in it"),
+        ({"groups": ["research", "a\nb"]}, "is no name of a group"),
+        ({"groups": [""]}, "is no name of a group"),
+    ],
+    ids=repr,
+)
+async def test_groups_that_are_no_list_of_names_refuse_the_login(
+    claim: dict[str, object], told: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    """oauthenticator would read "research" as nine groups of one letter (B32)."""
+    reader = TenantOAuthenticator(config=Config(), manage_groups=True, auth_state_groups_key="oauth_user.groups")
+    reader.log = logging.getLogger("hub")
+    with pytest.raises(web.HTTPError) as refused:
+        await reader.get_user_groups({"oauth_user": claim})
+    assert refused.value.status_code == 403
+    assert "Nothing was changed" in str(refused.value.log_message)
+    assert told in caplog.text
+
+
+async def test_groups_are_read_as_they_are(caplog: pytest.LogCaptureFixture) -> None:
+    reader = TenantOAuthenticator(config=Config(), manage_groups=True, auth_state_groups_key="oauth_user.groups")
+    names = ["a, with a comma", "8f14e45f-ceea-4671", "Physik/Gruppe Ä", "a", "a", "x" * 256]
+    assert await reader.get_user_groups({"oauth_user": {"groups": names}}) == set(names[:4])
+    reader.no_claim_means_no_groups = True
+    assert await reader.get_user_groups({"oauth_user": {}}) == set()
+    reader.auth_state_groups_key = ""
+    assert await reader.get_user_groups({"oauth_user": {}}) == set(), "teams' own lists decide alone"
+
+
+@pytest.mark.parametrize(
+    ("given", "name"),
+    [
+        ("a@x@corp.com", "a@x@corp.com"),
+        ("Ada Lovelace", "ada lovelace"),
+        ("\u0130lke", "i\u0307lke"),
+        ("\U0001f600", "\U0001f600"),
+        ("\u0430da", ""),
+        ("\u0430\u0441\u0435", ""),
+        ("\u043c\u0438\u0440", "\u043c\u0438\u0440"),
+        ("a\u200bda", ""),
+        ("a\u202eda", ""),
+        ("\u0440\u043eр", "\u0440\u043eр"),
+    ],
+    ids=ascii,
+)
+def test_names_from_the_provider_have_one_spelling_and_look_like_nobody_elses(given: str, name: str) -> None:
+    """The last one looks like "pop", and an admin has listed it."""
+    reader = TenantOAuthenticator(config=Config(), allowed_users={"\u0440\u043eр"})
+    assert reader.normalize_username(given) == name
 
 
 GOOD = {
@@ -109,6 +172,10 @@ def written(folder: Path, text: str, mode: int = 0o600) -> Path:
 
 def test_options_are_read_with_lists_of_people_as_sets(tmp_path: Path) -> None:
     assert read_oauth(written(tmp_path, json.dumps(GOOD)))["allowed_groups"] == {"staff"}
+    by_token = {name: value for name, value in GOOD.items() if name != "userdata_url"} | {
+        "userdata_from_id_token": True
+    }
+    assert "userdata_url" not in read_oauth(written(tmp_path, json.dumps(by_token)))
 
 
 @pytest.mark.parametrize(

@@ -33,6 +33,7 @@ class FakeHub:
     options: dict[str, Any] = field(default_factory=dict)
     """Name → what the person's newest start was asked with; None: nothing."""
     broken: bool = False
+    authenticator: str = "hubernate_spawner.accounts.EmbeddedAuthenticator"
     browser: str = ""
     """Who is logged in at the hub in the browser that comes to authorize."""
     _codes: dict[str, tuple[str, str]] = field(default_factory=dict)
@@ -62,6 +63,7 @@ class FakeHub:
         server = "/hub/api/users/{name}/server"
         return Starlette(
             routes=[
+                Route("/hub/api/info", self._info),
                 Route("/hub/api/user", self._user),
                 Route("/hub/api/users", self._users),
                 Route("/hub/api/users/{name}", self._one),
@@ -79,6 +81,12 @@ class FakeHub:
     def _is_service(self, request: Request) -> bool:
         return request.headers.get("authorization") == f"token {SERVICE_TOKEN}"
 
+    async def _info(self, request: Request) -> Response:
+        refused = self._enter(request)
+        if refused or not self._is_service(request):
+            return refused or Response("no", 403)
+        return JSONResponse({"authenticator": {"class": self.authenticator, "version": "1"}})
+
     async def _user(self, request: Request) -> Response:
         refused = self._enter(request)
         token = request.headers.get("authorization", "").removeprefix("token ")
@@ -92,7 +100,11 @@ class FakeHub:
         if refused or not self._is_service(request):
             return refused or Response("no", 403)
         offset, limit = int(request.query_params["offset"]), int(request.query_params["limit"])
-        models = [{"name": name, "servers": running} for name, running in sorted(self.servers.items()) if running]
+        models = [
+            {"name": name, "servers": running, "groups": list(self.groups.get(name, ()))}
+            for name, running in sorted(self.servers.items())
+            if running
+        ]
         return JSONResponse(models[offset : offset + limit])
 
     async def _one(self, request: Request) -> Response:

@@ -28,6 +28,8 @@ class HubDouble:
     codes: dict[str, tuple[str, str]] = field(default_factory=dict)
     activity: list[dict[str, Any]] = field(default_factory=list)
     reports: list[dict[str, Any]] = field(default_factory=list)
+    visits: list[dict[str, Any]] = field(default_factory=list)
+    takes_visits: bool = True
     relayed: list[dict[str, Any]] = field(default_factory=list)
     lookups: int = 0
     broken: bool = False
@@ -66,6 +68,7 @@ class HubDouble:
         app.router.add_post("/hub/api/users/{name}/activity", self._activity)
         app.router.add_get("/hub/api/", self._version)
         app.router.add_post("/services/hubernate/api/v1/gate/activity", self._report)
+        app.router.add_post("/services/hubernate/api/v1/gate/visits", self._visit)
         app.router.add_route("*", "/services/hubernate/api/v1/relay/{rest:.*}", self._relay)
         app.router.add_route("*", "/services/hubernate/{rest:.*}", self._outside)
         return app
@@ -112,6 +115,13 @@ class HubDouble:
     async def _report(self, request: web.Request) -> web.Response:
         assert request.headers["Authorization"] == f"Bearer {RELAY_TOKEN}"
         self.reports.append(await request.json())
+        return web.Response(status=204)
+
+    async def _visit(self, request: web.Request) -> web.Response:
+        assert request.headers["Authorization"] == f"Bearer {RELAY_TOKEN}"
+        if not self.takes_visits:
+            return web.Response(status=503)
+        self.visits.append(await request.json())
         return web.Response(status=204)
 
     async def _relay(self, request: web.Request) -> web.Response:

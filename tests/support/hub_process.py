@@ -40,10 +40,17 @@ class HubProcess:
     """One hub with a state folder of its own. `installed` plays the platform service."""
 
     def __init__(
-        self, folder: Path, installed: Installed, config: Path = CONFIG, users: Sequence[str] = ("ada", "linus")
+        self,
+        folder: Path,
+        installed: Any,
+        config: Path = CONFIG,
+        users: Sequence[str] = ("ada", "linus"),
+        *,
+        port: int = 0,
     ) -> None:
         self.state, self.config, self.users = folder, config, users
         self.ports = {name: free_port() for name in ("public", "proxy_api", "hub", "service", "registry")}
+        self.ports["hub"] = port or self.ports["hub"]
         # The spawner speaks to the scripted service; its port is the one that platform.json names.
         self.ports["service"] = int(installed.service.url.split(":")[2].split("/")[0])
         self.url = f"http://127.0.0.1:{self.ports['public']}"
@@ -54,7 +61,7 @@ class HubProcess:
     def _write_state(self, installed: Installed) -> None:
         for name in ("secrets", "hub"):
             (self.state / name).mkdir(mode=0o700)
-        for name in ("hub-cookie", "proxy-token", "service-token"):
+        for name in ("hub-cookie", "hub-crypt-key", "proxy-token", "service-token"):
             self._private(f"secrets/{name}", secrets.token_hex(32))
         self._private("secrets/spawner-token", installed.service.token)
         platform = {

@@ -11,14 +11,15 @@ MIB = 1 << 20
 
 
 class NotebookDouble:
-    """`seen` holds every request that came through: method, raw path, header pairs. `kernels`, `terminals_busy` is what
-    it says of its work; None for the latter: it does not know. `ill`: the status of its answer about its work instead;
-    200 for an answer of two megabytes."""
+    """`seen` holds every request that came through: method, raw path, header pairs. `kernels`, `terminals_busy`, `gpu`
+    is what it says of its work; `terminals_busy` None: it does not know. `ill`: the status of its answer about its work
+    instead; 200 for an answer of two megabytes."""
 
     def __init__(self) -> None:
         self.seen: list[dict[str, Any]] = []
         self.kernels: list[dict[str, str]] = []
         self.terminals_busy: int | None = None
+        self.gpu: object = None
         self.ill = 0
         self.sockets_closed: asyncio.Queue[int | None] = asyncio.Queue()
 
@@ -76,7 +77,7 @@ class NotebookDouble:
             return self._unwell()
         if self.terminals_busy is None:
             raise web.HTTPNotFound
-        return web.json_response({"terminals_busy": self.terminals_busy})
+        return web.json_response({"terminals_busy": self.terminals_busy, "gpu": self.gpu})
 
     async def _download(self, request: web.Request) -> web.StreamResponse:
         response = web.StreamResponse(headers={"Content-Length": str(int(request.match_info["mib"]) * MIB)})

@@ -104,15 +104,16 @@ class Running:
     def person(self, name: str, *, admin: bool = False, groups: tuple[str, ...] = ()) -> "Caller":
         """`name` with an API token of the hub."""
         token = self.hub.token(name)
-        self.hub.groups[name] = list(groups)
         self.hub.people[name] = admin
-        self.hub.groups[name] = groups
+        if groups or name not in self.hub.groups:
+            self.hub.groups[name] = list(groups)
         return Caller(self, token)
 
     def request_start(
         self, user: str, *, name: str = "", groups: tuple[str, ...] = ("physics",), **choice: Any
     ) -> httpx.Response:
-        """Ask for a ticket."""
+        """Ask for a ticket, as the spawner does: with the groups that the hub knows."""
+        self.hub.groups[user] = list(groups)
         body = {"user": user, "server_name": name, "groups": groups, "choice": choice}
         return self.spawner("POST", "/servers/start", json=body)
 

@@ -59,7 +59,8 @@ def load(content: bytes) -> Any:
         InvalidInput: it is no JSON, or has what JSON leaves open: a key twice, NaN, a number too large.
     """
     try:
-        return json.loads(content, **_STRICTLY)
+        # From text, for from bytes it would guess UTF-16, and take a byte order mark.
+        return json.loads(content.decode(), **_STRICTLY)
     except RecursionError as problem:
         raise InvalidInput("body", "nested too deeply") from problem
     except ValueError as problem:

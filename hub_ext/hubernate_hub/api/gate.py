@@ -13,15 +13,18 @@ from hubernate_core.errors import NotFound
 from hubernate_core.names import OperationId, check_id
 from hubernate_core.operation import Kind, Operation, Trigger
 from hubernate_core.server import Server
-from hubernate_core.wire import GateActivity
+from hubernate_core.wire import GateActivity, GateVisit, SleepOutlook
 
 from ..context import Work
-from ..services import activity, opening, views
+from ..services import activity, culling, opening, views
+from ..services.actor import Actor, Deed, note
 from ..services.checkpoints import check_name
 from ..store import operations, servers
 from ..store.servers import ServerRow
+from .access import Standing, standing_in
 from .auth import ContextOf, RelayedServer
 from .body import reads, takes
+from .sessions import Person
 
 router = APIRouter(prefix="/api/v1", tags=["gate"])
 
@@ -50,10 +53,31 @@ async def report_activity(
     return Response(status_code=204)
 
 
+@router.post("/gate/visits", status_code=204, openapi_extra=takes(GateVisit))
+async def note_visit(
+    context: ContextOf, row: RelayedServer, body: Annotated[GateVisit, Depends(reads(GateVisit))]
+) -> Response:
+    """Write down that somebody else than its owner enters the server. Until it is, the gate lets them wait."""
+    known = await context.hub.person(body.visitor)
+    visitor = Person(
+        body.visitor, body.visitor, known is not None and known.admin, () if known is None else known.groups
+    )
+    await context.write(_visited, row, visitor, body)
+    return Response(status_code=204)
+
+
+def _visited(work: Work, row: ServerRow, visitor: Person, body: GateVisit) -> None:
+    standing = standing_in(work, visitor, row.tenant_id)
+    role = standing.words if standing >= Standing.TENANT_ADMIN else "guest"
+    after = {"generation": body.generation, "by": "token" if body.by_token else "browser"}
+    deed = Deed("server.enter", f"{row.user}/{row.name} {row.id}", row.tenant_id, after=after)
+    note(work, Actor(visitor.hub_name, role, origin=body.origin), deed)
+
+
 @router.get("/relay/me/server")
 async def my_server(context: ContextOf, row: RelayedServer) -> Server:
     """The server that asks, with its newest operation and when it will sleep."""
-    return await context.store.read(views.show, row)
+    return await context.read(views.show, row)
 
 
 @router.post("/relay/me/save", status_code=202, openapi_extra=takes(SaveNow))
@@ -68,12 +92,23 @@ async def save_me(
     return operation
 
 
+@router.get("/relay/me/sleep")
+async def my_sleep(context: ContextOf, row: RelayedServer) -> SleepOutlook:
+    """When the server that asks will be put to sleep, why, and whether its person is to be told now."""
+    return await context.read(culling.outlook, row)
+
+
 @router.post("/relay/me/keep-awake", openapi_extra=takes(KeepAwake))
 async def keep_me_awake(
     context: ContextOf, row: RelayedServer, body: Annotated[KeepAwake, Depends(reads(KeepAwake))]
-) -> Server:
-    """Keep the server that asks awake."""
-    return await context.write(kept_awake, row, body.minutes)
+) -> SleepOutlook:
+    """Keep the server that asks awake. A program that asks again and again does not count as its person."""
+
+    def use(work: Work) -> SleepOutlook:
+        activity.keep_awake(work, row, body.minutes)
+        return culling.outlook(work, servers.get(work.tx, row.id) or row)
+
+    return await context.write(use)
 
 
 @router.get("/relay/operations/{operation}")
@@ -83,9 +118,3 @@ async def my_operation(context: ContextOf, row: RelayedServer, operation: str) -
     if found is None or found.operation.server_id != row.id:
         raise NotFound("this server has no such operation")
     return found.operation
-
-
-def kept_awake(work: Work, row: ServerRow, minutes: int) -> Server:
-    """`row` after the wish."""
-    activity.keep_awake(work, row, minutes)
-    return views.show(work.tx, servers.get(work.tx, row.id) or row)

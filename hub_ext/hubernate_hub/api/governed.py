@@ -114,7 +114,7 @@ async def put_member(
 
 @router.delete("/tenants/{tenant}/members/{user}", status_code=204, openapi_extra=needs(Standing.TENANT_ADMIN))
 async def remove_member(context: ContextOf, door: Entered, tenant: str, user: str) -> Response:
-    """Take a person off the list; what runs of theirs goes on."""
+    """Take a person off the list. What runs of theirs is saved, then stopped, unless a group keeps them in."""
 
     def use(work: Work) -> None:
         row = door.tenant(work, tenant, hold=True)
@@ -154,7 +154,7 @@ async def tenant_servers(
         row = door.tenant(work, tenant)
         found = servers.page_of_tenant(work.tx, row.id, after=decode(cursor), limit=limit + 1)
         more = encode(found[limit - 1].id) if len(found) > limit else None
-        return ServerPage(items=views.show_all(work.tx, found[:limit]), next=more)
+        return ServerPage(items=views.show_all(work, found[:limit]), next=more)
 
     return await context.read(use)
 

@@ -10,11 +10,20 @@ from hubernate_core.names import OperationId, PlaceId, ServerId, check_id
 from hubernate_core.operation import Operation
 from hubernate_core.queue import Place
 from hubernate_core.server import Server, Ticket
-from hubernate_core.wire import Abandoned, Generation, OptionsRequest, Started, StartOptions, StartRequest, StopRequest
+from hubernate_core.wire import (
+    Abandoned,
+    Generation,
+    Groups,
+    OptionsRequest,
+    Started,
+    StartOptions,
+    StartRequest,
+    StopRequest,
+)
 
 from ..context import Work
 from ..services import lifecycle, options, places, starting, views
-from ..store import waits
+from ..store import members, waits
 from ..store.servers import ServerRow
 from .auth import ContextOf, require_spawner
 from .body import reads, takes
@@ -117,12 +126,18 @@ async def start_options(
     return await context.read(options.start_options, user, body.server_name, list(body.groups))
 
 
+@router.post("/groups", openapi_extra=takes(Groups))
+async def known_groups(context: ContextOf, body: Annotated[Groups, Depends(reads(Groups))]) -> Groups:
+    """Those of the groups that some team names: of a person in thousands, the hub keeps no others."""
+    return Groups(names=tuple(await context.store.read(members.known_groups, body.names)))
+
+
 def _server_id(text: str) -> ServerId:
     return ServerId(check_id(text, "server"))
 
 
 def _shown(work: Work, row: ServerRow) -> Server:
-    return views.show(work.tx, row)
+    return views.show(work, row)
 
 
 async def _rung(context: ContextOf, server: str, shown: Server) -> Server:

@@ -8,9 +8,11 @@ from pydantic import BaseModel, ConfigDict, Field
 from hubernate_core.errors import Conflict, InvalidInput, NotAllowed
 from hubernate_core.operation import Kind, Operation, Trigger
 from hubernate_core.server import Server, ServerState
+from hubernate_core.sign_on import SignOn, sign_on_of
 
 from ..context import Work
 from ..services import opening, views
+from ..services.activity import keep_awake as keep_server_awake
 from ..services.checkpoints import check_name
 from ..store import servers
 from ..store.servers import ServerRow
@@ -18,7 +20,7 @@ from .access import Door, Standing
 from .auth import ContextOf, SignedIn, operation_of, server_of
 from .body import reads, takes
 from .door import Entered, needs, note_on_server
-from .gate import KeepAwake, kept_awake
+from .gate import KeepAwake
 from .repeating import once
 from .sessions import Person
 
@@ -71,6 +73,20 @@ class Conditions:
 async def me(person: SignedIn) -> Me:
     """Who asks."""
     return Me(name=person.user, admin=person.admin)
+
+
+class ShownSignOn(BaseModel):
+    """Who decides who people are. The two modes exclude each other: the hub takes groups from one place only."""
+
+    mode: SignOn
+    says: str
+
+
+@router.get("/sign-on")
+async def sign_on(context: ContextOf, person: SignedIn) -> ShownSignOn:
+    """How people sign in at this platform, and where their groups come from."""
+    mode = sign_on_of(await context.hub.authenticator())
+    return ShownSignOn(mode=mode, says=mode.words)
 
 
 @router.get("/servers")
@@ -169,15 +185,14 @@ async def keep_awake(
     """Do not let the server idle to sleep for so many minutes."""
 
     def use(work: Work) -> ShownServer:
-        row = server_of(work, person, server)
-        kept_awake(work, row, body.minutes)
+        keep_server_awake(work, server_of(work, person, server), body.minutes, present=True)
         return _shown(work, [server_of(work, person, server)], person)[0]
 
     return await context.write(use)
 
 
 def _shown(work: Work, rows: list[ServerRow], person: Person) -> list[ShownServer]:
-    found = views.show_all(work.tx, rows)
+    found = views.show_all(work, rows)
     return [_as_shown(each.model_dump(), person.owns(row)) for row, each in zip(rows, found, strict=True)]
 
 

@@ -19,6 +19,7 @@ from .access import Door, Standing, check_match, etag, standing_in
 from .auth import ContextOf
 from .body import load, parse, read_bytes, reads
 from .door import Entered, needs
+from .merging import merge
 from .paging import Cursor, Limit, decode, encode
 from .repeating import IdempotencyKey, once
 
@@ -179,7 +180,7 @@ async def patch_tenant(
 
     def merged(present: TenantDocument) -> TenantDocument:
         # Not merged fields keep their written form, so that one reader checks them all.
-        return parse(TenantDocument, json.dumps(_merge(present.model_dump(mode="json"), patch)).encode())
+        return parse(TenantDocument, json.dumps(merge(present.model_dump(mode="json"), patch)).encode())
 
     def use(work: Work) -> ShownTenant:
         return _changed(work, door, tenant, merged, conditions.if_match)
@@ -275,16 +276,3 @@ def _shown(work: Work, door: Door, row: TenantRow) -> ShownTenant:
     version = int(etag(row).strip('"'))
     more = {"id": row.id, "version": version, "role": standing.words}
     return ShownTenant.model_validate(document.model_dump(mode="json") | more)
-
-
-def _merge(present: Any, patch: Any) -> Any:
-    """RFC 7396, section 2."""
-    if not isinstance(patch, dict):
-        return patch
-    merged = dict(present) if isinstance(present, dict) else {}
-    for name, value in patch.items():
-        if value is None:
-            merged.pop(name, None)
-        else:
-            merged[name] = _merge(merged.get(name), value)
-    return merged

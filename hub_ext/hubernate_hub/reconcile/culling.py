@@ -1,61 +1,41 @@
-"""Idle servers are put to sleep: as many at once as the admin allows, none whose idleness is not known."""
+"""Idle servers are put to sleep: as many at once as the admin allows, none unwarned, none of unknown idleness."""
 
 import logging
 
-from hubernate_core.activity import why_sleep
-from hubernate_core.operation import Kind, Trigger
-from hubernate_core.server import ServerState
+from hubernate_core.names import ServerId
+from hubernate_core.operation import Kind
+from hubernate_core.sleeping import because
 
 from ..context import Context, Work
+from ..services import culling
 from ..services.opening import Wish, open_operation
-from ..services.retrying import due
-from ..services.views import activity_of
-from ..store import operations, servers, tenants
-from ..store.servers import ServerRow
+from ..store import operations, servers
 
-_TRIGGERS = {"idle": Trigger.IDLE, "max-age": Trigger.MAX_AGE}
 _log = logging.getLogger(__name__)
 
 
 async def cull(context: Context) -> None:
-    """One round."""
-    running = await context.store.read(servers.in_states, (ServerState.RUNNING,))
-    for row in running:
-        node = await context.write(_cull_one, row) if await context.read(_why, row) else None
+    """One round: look at all, tell those who are next, put to sleep those for whom there is room."""
+    found = await context.read(culling.survey)
+    if found.warned:
+        await context.store.write(servers.warned, found.warned)
+    for server in await context.read(culling.whose_turn, found):
+        node = await context.write(_put_to_sleep, server)
         if node is not None:
-            context.bell.ring(f"node:{node}", f"server:{row.id}")
+            context.bell.ring(f"node:{node}", f"server:{server}")
+    context.metrics.sleep_due.set(len(found.due))
 
 
-def _why(work: Work, row: ServerRow) -> Trigger | None:
-    """Why `row` is to sleep now, or None."""
-    activity = activity_of(row)
-    if activity is None:
+def _put_to_sleep(work: Work, server: ServerId) -> str | None:
+    """Open the operation if all is still as it was when it was looked at; the node that has work then."""
+    row = servers.lock(work.tx, server)
+    if row is None or operations.open_of(work.tx, server) is not None:
         return None
-    rule = tenants.with_ids(work.tx, [row.tenant_id])[row.tenant_id].culling
-    reason = why_sleep(activity, rule, work.now)
-    if reason == "idle":
-        silent = work.context.since_gate_spoke(row.id, row.generation)
-        if silent is None:
-            return None  # nobody tells us whether somebody is at work: leave it running
-        # A cell that runs is only told of at the next report: it was idle if it was when the gate last spoke.
-        reason = why_sleep(activity, rule, work.now - silent)
-    return None if reason is None else _TRIGGERS[reason]
-
-
-def _cull_one(work: Work, stale: ServerRow) -> str | None:
-    """Open the operation if the server is still idle and there is room; the node that has work then."""
-    row = servers.lock(work.tx, stale.id)
-    if row is None or row.generation != stale.generation:
+    rule = culling.rule_of(work, row)
+    sure = culling.certain(work, row, rule)
+    if sure is None:
         return None
-    trigger = _why(work, row)
-    pending = operations.all_open(work.tx)
-    being_culled = sum(each.operation.trigger in _TRIGGERS.values() for each in pending)
-    if trigger is None or being_culled >= work.context.settings.cull_at_once:
-        return None
-    if any(each.operation.server_id == row.id for each in pending):
-        return None
-    if not due(operations.recent_of(work.tx, row.id), work.now, work.context.settings.retry_after_s):
-        return None
-    opened = open_operation(work, row.id, Wish(Kind.STOP, trigger, by="culling"))
-    _log.info("idle server is put to sleep", extra={"server": row.id, "operation": opened.operation.id})
+    opened = open_operation(work, row.id, Wish(Kind.STOP, culling.TRIGGERS[sure.reason], by="culling"))
+    known = {"server": row.id, "operation": opened.operation.id, "because": because(sure.reason, rule)}
+    _log.info("server is put to sleep", extra=known)
     return opened.operation.node

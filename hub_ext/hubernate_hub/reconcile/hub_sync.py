@@ -10,12 +10,12 @@ from hubernate_core.operation import Kind, Step, Trigger
 from hubernate_core.server import ServerState
 
 from ..context import Context, Work
-from ..hub_client import HubServer
+from ..hub_client import Active, HubServer
 from ..services import lifecycle
 from ..services.opening import Wish, open_operation
-from ..services.retrying import due
 from ..store import operations, servers
 from ..store.servers import ServerRow
+from .leavers import Leavers, save_and_stop
 
 _log = logging.getLogger(__name__)
 
@@ -26,14 +26,16 @@ class HubSync:
     def __init__(self, context: Context) -> None:
         self._context = context
         self._since: dict[ServerId, float] = {}
+        self._leavers = Leavers(context)
 
     async def round(self) -> None:
         """One comparison. A hub that does not answer decides nothing."""
         context = self._context
         rows = await context.store.read(servers.in_states, (ServerState.STARTING, ServerState.RUNNING))
-        believed = await context.hub.servers()
+        believed = await context.hub.active()
+        await self._leavers.look(rows, believed)
         for row in rows:
-            there = believed.get(row.hub_name, {}).get(row.name)
+            there = _there(believed, row)
             if _agree(row, there):
                 self._since.pop(row.id, None)
                 continue
@@ -44,7 +46,7 @@ class HubSync:
         awake = {(row.hub_name, row.name) for row in rows}
         alive = {row.id for row in rows}
         for user, mine in believed.items():
-            for name, there in mine.items():
+            for name, there in mine.servers.items():
                 if (user, name) not in awake and there.ready and there.pending is None:
                     alive |= await self._correct(user, name)
         self._since = {server: since for server, since in self._since.items() if server in alive}
@@ -83,11 +85,14 @@ class HubSync:
             self._since.pop(row.id, None)  # it is being saved: the hub may well have let go of it
             return
         if newest is not None and newest.operation.generation == row.generation and _stop_failed(newest):
-            await self._start_again(row)
+            if newest.operation.trigger is Trigger.LEFT_TEAM:  # a start would be refused: go on saving what is left
+                await self._ring(await context.write(save_and_stop, row, Trigger.LEFT_TEAM))
+            else:
+                await self._start_again(row)
         elif patient:
-            exists = await context.hub.has_user(row.hub_name)
+            exists = await context.hub.person(row.hub_name) is not None
             trigger = Trigger.FORGOTTEN if exists else Trigger.USER_DELETED
-            await self._ring(await context.write(_save_and_stop, row, trigger))
+            await self._ring(await context.write(save_and_stop, row, trigger))
 
     async def _start_again(self, row: ServerRow) -> None:
         """The stop failed and the hub has dropped the server: the hub starts it, the spawner adopts what runs."""
@@ -95,11 +100,16 @@ class HubSync:
             await self._context.hub.start_server(row.hub_name, row.name)
             _log.info("asked the hub to take a server back", extra={"server": row.id})
         except NotFound:
-            await self._ring(await self._context.write(_save_and_stop, row, Trigger.USER_DELETED))
+            await self._ring(await self._context.write(save_and_stop, row, Trigger.USER_DELETED))
 
     async def _ring(self, node: str | None) -> None:
         if node is not None:
             self._context.bell.ring(f"node:{node}")
+
+
+def _there(believed: dict[str, Active], row: ServerRow) -> HubServer | None:
+    person = believed.get(row.hub_name)
+    return None if person is None else person.servers.get(row.name)
 
 
 def _agree(row: ServerRow, there: HubServer | None) -> bool:
@@ -110,15 +120,6 @@ def _agree(row: ServerRow, there: HubServer | None) -> bool:
 
 def _stop_failed(row: operations.OperationRow) -> bool:
     return row.operation.kind is Kind.STOP and row.operation.step is Step.FAILED
-
-
-def _save_and_stop(work: Work, stale: ServerRow, trigger: Trigger) -> str | None:
-    row = servers.lock(work.tx, stale.id)
-    if row is None or row.generation != stale.generation or row.state is not ServerState.RUNNING:
-        return None
-    if not due(operations.recent_of(work.tx, row.id), work.now, work.context.settings.retry_after_s):
-        return None
-    return open_operation(work, row.id, Wish(Kind.STOP, trigger, by="reconciler")).operation.node
 
 
 def _believe_ready(work: Work, stale: ServerRow) -> None:

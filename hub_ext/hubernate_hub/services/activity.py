@@ -10,6 +10,7 @@ from ..context import Work
 from ..fleet import Key
 from ..store import activity, servers, tenants
 from ..store.servers import ServerRow
+from .culling import keep_awake_minutes, rule_of
 
 _AGE_MAX_S = 10 * 365 * 86400.0
 
@@ -29,6 +30,13 @@ def gate_report(work: Work, row: ServerRow, body: GateActivity) -> None:
         moments["last_kernel_busy_at"] = work.now
     if body.terminals_busy:
         moments["last_terminal_busy_at"] = work.now
+    if body.gpu is not None:
+        moments["gpu_read_at"] = work.now
+        # The first reading counts as use: how long it was idle before is not known.
+        if row.gpu_read_at is None or body.gpu > rule_of(work, row).gpu_floor:
+            moments["last_gpu_busy_at"] = work.now
+    elif row.gpu_read_at is not None:
+        servers.change(work.tx, row.id, gpu_read_at=None)
     activity.note(work.tx, row.id, row.generation, **moments)
 
 
@@ -36,18 +44,25 @@ def busy_on_cpu(work: Work, cores: dict[Key, float]) -> list[Key]:
     """Of `cores` used per start, those above the floor of their tenant's rule."""
     rows = {key: row for key in cores if (row := servers.get(work.tx, key[0])) is not None and row.generation == key[1]}
     rules = tenants.with_ids(work.tx, (row.tenant_id for row in rows.values()))
-    return [key for key, row in rows.items() if cores[key] > rules[row.tenant_id].culling.cpu_floor]
+    floors = {key: rules[row.tenant_id].culling.rule_for(row.profile).cpu_floor for key, row in rows.items()}
+    return [key for key, floor in floors.items() if cores[key] > floor]
 
 
-def keep_awake(work: Work, row: ServerRow, minutes: int) -> None:
+def keep_awake(work: Work, row: ServerRow, minutes: int, *, present: bool = False) -> None:
     """Do not let `row` idle to sleep for `minutes`; 0 takes the wish back. The tenant's maximum age still holds.
 
+    Args:
+        present: a person asks for it, who is there by that; otherwise a program inside of the server.
+
     Raises:
-        InvalidInput: more than the admin allows.  Conflict: the server does not run.
+        InvalidInput: more than the admins allow.  Conflict: the server does not run.
     """
-    limit = work.context.settings.keep_awake_max_minutes
+    limit = keep_awake_minutes(work, rule_of(work, row))
     if not 0 <= minutes <= limit:
         raise InvalidInput("minutes", f"between 0 and {limit}")
     if row.state is not ServerState.RUNNING:
         raise Conflict("the server does not run", server=row.id)
-    servers.change(work.tx, row.id, keep_awake_until=work.now + timedelta(minutes=minutes) if minutes else None)
+    until = work.now + timedelta(minutes=minutes) if minutes else None
+    servers.change(work.tx, row.id, keep_awake_until=until, warned_at=None)
+    if present and minutes:
+        activity.note(work.tx, row.id, row.generation, last_person_at=work.now)

@@ -49,10 +49,7 @@ def change(work: Work, actor: Actor, row: TenantRow, wanted: TenantDocument) -> 
         raise InvalidInput("name", f"a team keeps its name, {row.name!r}; change its title instead")
     if before == wanted:
         return row
-    if not actor.platform_admin:
-        if wanted.suspended != before.suspended:
-            raise InvalidInput("suspended", "only a platform admin suspends a team; nothing was changed")
-        check_own_change(before.settings, wanted.settings)
+    check_change(actor, before, wanted)
     _check_profiles(work, wanted)
     changed = tenants.save(work.tx, row, wanted.settings, suspended=wanted.suspended)
     if wanted.members != before.members:
@@ -60,6 +57,19 @@ def change(work: Work, actor: Actor, row: TenantRow, wanted: TenantDocument) -> 
     old, new = _differences(before, wanted)
     note(work, actor, Deed("tenant.change", row.name, row.id, before=old, after=new))
     return changed
+
+
+def check_change(actor: Actor, before: TenantDocument, wanted: TenantDocument) -> None:
+    """Refuse what `actor` may not make of a tenant.
+
+    Raises:
+        NotAllowed: a field that is the platform admin's.  InvalidInput: a value beyond the bounds.
+    """
+    if actor.platform_admin:
+        return
+    if wanted.suspended != before.suspended:
+        raise InvalidInput("suspended", "only a platform admin suspends a team; nothing was changed")
+    check_own_change(before.settings, wanted.settings)
 
 
 def put_member(work: Work, actor: Actor, row: TenantRow, member: Member) -> None:
@@ -74,7 +84,7 @@ def put_member(work: Work, actor: Actor, row: TenantRow, member: Member) -> None
 
 
 def remove_member(work: Work, actor: Actor, row: TenantRow, user: str) -> None:
-    """Take a person off the tenant's own list. What runs of theirs goes on; a group may still make them a member.
+    """Take a person off the tenant's own list. Unless a group keeps them in, `Leavers` saves and stops what runs.
 
     Raises:
         NotFound: they are not on the list.

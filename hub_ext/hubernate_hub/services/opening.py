@@ -14,7 +14,7 @@ from ..store.operations import OperationRow
 from ..store.servers import ServerRow
 from . import nodes
 
-_BY_ITSELF = frozenset({Trigger.IDLE, Trigger.MAX_AGE})
+_BY_ITSELF = frozenset({Trigger.IDLE, Trigger.GPU_IDLE, Trigger.MAX_AGE})
 
 
 @dataclass(frozen=True)

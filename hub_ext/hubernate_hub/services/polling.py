@@ -1,5 +1,6 @@
 """What an agent is given to do: orders, images to make ready, images to forget."""
 
+import logging
 from collections import Counter
 from collections.abc import Iterable
 from datetime import timedelta
@@ -15,6 +16,8 @@ from ..store.operations import OperationRow
 from ..store.servers import ServerRow
 from . import departures, team_images
 
+_log = logging.getLogger(__name__)
+
 
 def hear(work: Work, poll: Poll, busy: Iterable[tuple[str, int]]) -> None:
     """Keep what a poll says that must outlive this process. `busy`: containers that use the CPU."""
@@ -25,6 +28,9 @@ def hear(work: Work, poll: Poll, busy: Iterable[tuple[str, int]]) -> None:
         team_images.copied(work, each)
     for gone in poll.removed:
         departures.removed(work, gone)
+    checkpoints.found(work.tx, poll.found, there=True)
+    for lost in checkpoints.found(work.tx, poll.missing, there=False):
+        _log.error("a checkpoint's image is not in the registry: no more offered", extra={"checkpoint": lost})
     note_cpu(work.tx, busy, work.now)
 
 
@@ -60,6 +66,7 @@ def orders_for(work: Work, poll: Poll) -> Orders:
         forget=forget,
         copies=team_images.copies(work),
         leftovers=departures.leftovers(work),
+        look_for=tuple(checkpoints.to_find(work.tx)),
     )
 
 

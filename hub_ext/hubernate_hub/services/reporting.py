@@ -1,15 +1,14 @@
 """An agent's report: the row goes on, a verified image is signed and recorded, and the agent learns what is next."""
 
 from dataclasses import dataclass, replace
-from datetime import datetime
 
-from hubernate_core.activity import last_active
 from hubernate_core.checkpoint import Checkpoint
 from hubernate_core.errors import Conflict, InvalidInput, NotAllowed
 from hubernate_core.image_ref import check_digest
 from hubernate_core.names import CheckpointId, OperationId, ServerId, new_id, repository
 from hubernate_core.operation import Kind, Operation, Outcome, Step, Trigger, advance, outcome_of
 from hubernate_core.server import ServerState
+from hubernate_core.sleeping import Reason, goes_on
 from hubernate_core.wire import Answer, Directive, Report, SavedImage
 
 from ..context import Work
@@ -17,6 +16,7 @@ from ..signing import record_of
 from ..store import checkpoints, operations, servers
 from ..store.operations import OperationRow
 from ..store.servers import ServerRow
+from .culling import rule_of
 from .views import activity_of
 
 CAME_BACK = "You came back while it was being saved, so the server goes on. The save is kept."
@@ -112,7 +112,7 @@ def _record(work: Work, server: ServerRow, row: OperationRow, body: Report, save
     operation = advance(operation, Step.RECORDED, work.now).model_copy(update={"checkpoint_id": checkpoint.id})
     moved = replace(row, operation=operation)
     if moved.directive is None:
-        moved = replace(moved, directive=_next(server, row, work.now))
+        moved = replace(moved, directive=_next(work, server, row))
     if moved.directive is Directive.KEEP:
         # Nothing more happens to the container: the row ends here, and a stop may follow at once.
         ended = advance(operation, Step.RELEASED, work.now)
@@ -129,16 +129,16 @@ def _ended(row: OperationRow) -> Operation | None:
     return row.operation if row.operation.finished else None
 
 
-def _next(server: ServerRow, row: OperationRow, now: datetime) -> Directive:
+def _next(work: Work, server: ServerRow, row: OperationRow) -> Directive:
     operation = row.operation
     if operation.kind is Kind.SAVE:
         return Directive.KEEP
     activity = activity_of(server)
-    if operation.trigger is Trigger.IDLE and activity is not None:
-        awake = activity.keep_awake_until is not None and activity.keep_awake_until > now
-        if awake or last_active(activity) > operation.requested_at:
-            return Directive.KEEP  # F39
-    return Directive.RELEASE
+    reason = {Trigger.IDLE: Reason.IDLE, Trigger.GPU_IDLE: Reason.GPU_IDLE}.get(operation.trigger)
+    if reason is None or activity is None:
+        return Directive.RELEASE
+    back = goes_on(activity, rule_of(work, server), reason, operation.requested_at, work.now)
+    return Directive.KEEP if back else Directive.RELEASE  # F39
 
 
 def _write(work: Work, server: ServerRow, row: OperationRow, saved: SavedImage) -> Checkpoint:

@@ -5,10 +5,12 @@ from datetime import datetime, timedelta
 
 from ..store.operations import OperationRow, failures_in_a_row
 
-_LONGEST_S = 3600.0
+LONGEST = timedelta(hours=1)
 
 
-def due(rows: Sequence[OperationRow], now: datetime, first_after_s: float, *, longest_s: float = _LONGEST_S) -> bool:
+def due(
+    rows: Sequence[OperationRow], now: datetime, first_after_s: float, *, longest_s: float = LONGEST.total_seconds()
+) -> bool:
     """Whether enough time has passed since the newest of `rows` (newest first) failed, or it did not fail.
 
     The wait starts at `first_after_s` seconds and doubles with every failure in a row, up to `longest_s`, an hour.

@@ -13,7 +13,7 @@ from hubernate_core.profile import Profile
 from hubernate_core.queue import Place
 from hubernate_core.server import ServerState, Start, StartChoice, Ticket
 from hubernate_core.tenant import Tenant
-from hubernate_core.wire import StartRequest
+from hubernate_core.wire import Seen, StartRequest
 
 from ..context import Work
 from ..store import checkpoints, members, operations, servers, tenants
@@ -168,12 +168,16 @@ def _refuse_beside_an_older_one(work: Work, row: ServerRow) -> None:
     """Two containers of one server would write to one home folder, and only one of them would ever be saved."""
     for node, seen in work.context.sight.left_behind([row]):
         raise Conflict(
-            f"container {seen.container_id[:12]} of an older start ({seen.generation}) of this server still runs on"
-            f" node {node}; nothing was started or deleted. Try again in a minute; if it stays, an admin has to"
+            f"container {seen.container_id[:12]} of {_which(row, seen)} ({seen.generation}) of this server still runs"
+            f" on node {node}; nothing was started or deleted. Try again in a minute; if it stays, an admin has to"
             " look at what it holds and to remove it",
             server=row.id,
             generation=seen.generation,
         )
+
+
+def _which(row: ServerRow, seen: Seen) -> str:
+    return "an older start" if seen.generation < row.generation else "a start that this restored database lacks"
 
 
 def _refuse_if_unsaved(work: Work, row: ServerRow) -> None:

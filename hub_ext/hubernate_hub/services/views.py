@@ -3,13 +3,13 @@
 from collections.abc import Iterable
 from datetime import datetime
 
-from hubernate_core.activity import Activity, CullingRule, last_active
-from hubernate_core.names import ServerId, TenantId
+from hubernate_core.activity import Activity, last_active
 from hubernate_core.server import Server, ServerState
+from hubernate_core.sleeping import because, outlooks
 from hubernate_core.tenant import Tenant
 
+from ..context import Work
 from ..store import operations, tenants
-from ..store.database import Tx
 from ..store.servers import ServerRow
 
 
@@ -28,34 +28,29 @@ def newest_activity(row: ServerRow) -> Activity | None:
         last_kernel_busy_at=row.last_kernel_busy_at,
         last_terminal_busy_at=row.last_terminal_busy_at,
         last_cpu_busy_at=row.last_cpu_busy_at,
+        last_gpu_busy_at=row.last_gpu_busy_at,
+        gpu_read_at=row.gpu_read_at,
         keep_awake_until=row.keep_awake_until,
+        warned_at=row.warned_at,
     )
 
 
-def sleeps_at(activity: Activity, rule: CullingRule) -> datetime:
-    """When the server is put to sleep if nothing happens from now on."""
-    idle = last_active(activity) + rule.idle_after
-    if activity.keep_awake_until is not None:
-        idle = max(idle, activity.keep_awake_until)
-    return idle if rule.max_age is None else min(idle, activity.started_at + rule.max_age)
-
-
-def show_all(tx: Tx, rows: Iterable[ServerRow]) -> list[Server]:
+def show_all(work: Work, rows: Iterable[ServerRow]) -> list[Server]:
     """`rows` with their operations and times."""
     rows = list(rows)
-    known = tenants.with_ids(tx, (row.tenant_id for row in rows))
-    newest = operations.newest_of(tx, [row.id for row in rows])
-    return [_show(row, known, newest) for row in rows]
+    known = tenants.with_ids(work.tx, (row.tenant_id for row in rows))
+    newest = operations.newest_of(work.tx, [row.id for row in rows])
+    return [_show(row, known[row.tenant_id], newest.get(row.id), work.now) for row in rows]
 
 
-def show(tx: Tx, row: ServerRow) -> Server:
+def show(work: Work, row: ServerRow) -> Server:
     """One server."""
-    return show_all(tx, [row])[0]
+    return show_all(work, [row])[0]
 
 
-def _show(row: ServerRow, known: dict[TenantId, Tenant], newest: dict[ServerId, operations.OperationRow]) -> Server:
-    activity = activity_of(row)
-    found = newest.get(row.id)
+def _show(row: ServerRow, tenant: Tenant, found: operations.OperationRow | None, now: datetime) -> Server:
+    activity, rule = activity_of(row), tenant.culling.rule_for(row.profile)
+    sleep = None if activity is None else outlooks(activity, rule, row.id, now)[0]
     return Server(
         id=row.id,
         owner_id=row.owner_id,
@@ -69,7 +64,9 @@ def _show(row: ServerRow, known: dict[TenantId, Tenant], newest: dict[ServerId, 
         node=row.node,
         started_at=row.started_at,
         ready_at=row.ready_at,
-        last_active_at=None if activity is None else last_active(activity),
-        sleeps_at=None if activity is None else sleeps_at(activity, known[row.tenant_id].culling),
+        last_active_at=None if activity is None else last_active(activity, rule.activity),
+        sleeps_at=None if sleep is None else sleep.at,
+        sleeps_because="" if sleep is None else because(sleep.reason, rule),
+        warned=sleep is not None and row.warned_at is not None,
         operation=None if found is None else found.operation,
     )

@@ -10,7 +10,14 @@ from .schema import servers
 
 _KINDS: dict[str, Column[datetime]] = {
     name: servers.c[name]
-    for name in ("last_person_at", "last_kernel_busy_at", "last_terminal_busy_at", "last_cpu_busy_at")
+    for name in (
+        "last_person_at",
+        "last_kernel_busy_at",
+        "last_terminal_busy_at",
+        "last_cpu_busy_at",
+        "last_gpu_busy_at",
+        "gpu_read_at",
+    )
 }
 
 

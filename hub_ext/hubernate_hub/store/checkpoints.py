@@ -11,7 +11,7 @@ from hubernate_core.names import CheckpointId, OperationId, ServerId, TenantId
 from hubernate_core.retention import Stored
 
 from .database import Tx
-from .schema import checkpoints, forgets, operations, owners, servers, team_images
+from .schema import checkpoints, forgets, operations, owners, servers, team_images, unproven
 
 _DOMAIN = tuple(Checkpoint.model_fields)
 _REFERENCE = checkpoints.c.repository + "@" + checkpoints.c.digest
@@ -147,12 +147,36 @@ def to_forget(tx: Tx, node: str, now: datetime, limit: int = 50) -> list[str]:
     )
     mine = or_(forgets.c.node.in_((node, "")), forgets.c.asked_at < now - _OTHERS_AFTER)
     query = select(forgets.c.reference).where(mine, ~named, ~running, ~copied, ~saving)
+    query = query.where(~exists().select_from(unproven))  # a restored database does not know yet what it may delete
     return list(tx.execute(query.order_by(forgets.c.asked_at).limit(limit)).scalars())
 
 
 def forgotten(tx: Tx, references: Iterable[str]) -> None:
     """These are deleted."""
     tx.execute(delete(forgets).where(forgets.c.reference.in_(list(references))))
+
+
+def doubt_all(tx: Tx) -> int:
+    """Have every usable checkpoint looked for in the registry before anything is deleted there; how many those are."""
+    tx.execute(delete(unproven))
+    query = select(_REFERENCE).where(checkpoints.c.deleted_at.is_(None), checkpoints.c.usable).distinct()
+    return int(tx.execute(insert(unproven).from_select(["reference"], query)).rowcount)
+
+
+def to_find(tx: Tx, limit: int = 50) -> list[str]:
+    """References that an agent shall look for."""
+    return list(tx.execute(select(unproven.c.reference).order_by(unproven.c.reference).limit(limit)).scalars())
+
+
+def found(tx: Tx, references: Iterable[str], *, there: bool) -> list[CheckpointId]:
+    """What an agent found, or did not: then the checkpoints are marked and no more offered. Those that were marked."""
+    asked = list(tx.execute(select(unproven.c.reference).where(unproven.c.reference.in_(list(references)))).scalars())
+    tx.execute(delete(unproven).where(unproven.c.reference.in_(asked)))
+    if there or not asked:
+        return []
+    gone = tx.execute(select(checkpoints.c.id).where(_REFERENCE.in_(asked), checkpoints.c.usable)).scalars().all()
+    tx.execute(update(checkpoints).where(checkpoints.c.id.in_(gone)).values(usable=False))
+    return [CheckpointId(each) for each in gone]
 
 
 def stored_bytes(tx: Tx) -> tuple[int, int]:

@@ -92,6 +92,14 @@ def recent_of(tx: Tx, server: ServerId, limit: int = 10) -> list[OperationRow]:
     return [_row(row) for row in tx.execute(query.limit(limit))]
 
 
+def failed_since(tx: Tx, moment: datetime) -> set[ServerId]:
+    """Servers of which an operation failed at `moment` or later."""
+    query = select(operations.c.server_id).where(
+        operations.c.step == str(Step.FAILED), operations.c.finished_at >= moment
+    )
+    return {ServerId(server) for server in tx.execute(query.distinct()).scalars()}
+
+
 def all_open(tx: Tx, node: str | None = None) -> list[OperationRow]:
     """Open operations, oldest first; of one node if given."""
     query = select(operations).where(operations.c.finished_at.is_(None)).order_by(operations.c.requested_at)

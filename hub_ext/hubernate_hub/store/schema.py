@@ -119,15 +119,9 @@ servers = Table(
     Column("image_digest", String(71), nullable=False),
     _id("checkpoint_id"),
     Column("relay_sha256", String(64), unique=True),
-    _moment("asked_at"),
-    _moment("started_at"),
-    _moment("ready_at"),
-    _moment("stopped_at"),
-    _moment("last_person_at"),
-    _moment("last_kernel_busy_at"),
-    _moment("last_terminal_busy_at"),
-    _moment("last_cpu_busy_at"),
-    _moment("keep_awake_until"),
+    *map(_moment, ("asked_at", "started_at", "ready_at", "stopped_at", "keep_awake_until", "warned_at")),
+    *map(_moment, ("last_person_at", "last_kernel_busy_at", "last_terminal_busy_at", "last_cpu_busy_at")),
+    *map(_moment, ("last_gpu_busy_at", "gpu_read_at")),
     Column("notice", Text, nullable=False),
     UniqueConstraint("owner_id", "name"),
     Index(None, "state"),
@@ -235,6 +229,9 @@ forgets = Table(
     Column("node", _NODE, nullable=False),
     _moment("asked_at", nullable=False),
 )
+
+unproven = Table("unproven", metadata, Column("reference", String(372), primary_key=True))
+"""``repository@digest`` of checkpoints that no agent has found in the registry since the database was restored."""
 
 agents = Table(
     "agents",

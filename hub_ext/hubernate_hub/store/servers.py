@@ -1,11 +1,13 @@
 """Server rows."""
 
-from collections.abc import Iterable
+import json
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass, fields
 from datetime import datetime
+from functools import lru_cache
 from typing import Any
 
-from sqlalchemy import Row, Select, insert, select, update
+from sqlalchemy import Row, Select, bindparam, insert, select, update
 
 from hubernate_core.names import CheckpointId, OwnerId, ServerId, TenantId
 from hubernate_core.profile import Profile
@@ -45,7 +47,10 @@ class ServerRow:
     last_kernel_busy_at: datetime | None = None
     last_terminal_busy_at: datetime | None = None
     last_cpu_busy_at: datetime | None = None
+    last_gpu_busy_at: datetime | None = None
+    gpu_read_at: datetime | None = None
     keep_awake_until: datetime | None = None
+    warned_at: datetime | None = None
     notice: str = ""
     user: str = ""
     hub_name: str = ""
@@ -82,10 +87,16 @@ def _query() -> Select[Any]:
 
 def _row(row: Row[Any]) -> ServerRow:
     values = dict(row._mapping)
-    values["profile"] = Profile.model_validate(values["profile"])
+    values["profile"] = _profile(json.dumps(values["profile"]))
     values["state"] = ServerState(values["state"])
     values["start"] = Start(values["start"])
     return ServerRow(**values)
+
+
+@lru_cache(maxsize=1024)
+def _profile(text: str) -> Profile:
+    """Ten thousand servers are of a few profiles, and reading one takes longer than all the rest of a row."""
+    return Profile.model_validate(json.loads(text))
 
 
 def get(tx: Tx, server: ServerId) -> ServerRow | None:
@@ -142,6 +153,12 @@ def page_of_tenant(tx: Tx, tenant: TenantId, *, after: str, limit: int) -> list[
     return [_row(row) for row in tx.execute(query)]
 
 
+def tenants_of(tx: Tx, ids: Collection[ServerId]) -> dict[ServerId, TenantId]:
+    """The tenant of each server."""
+    query = select(servers.c.id, owners.c.tenant_id).join(owners, servers.c.owner_id == owners.c.id)
+    return {row.id: row.tenant_id for row in tx.execute(query.where(servers.c.id.in_(list(ids))))}
+
+
 def all_servers(tx: Tx) -> list[ServerRow]:
     """Every server, by user."""
     return [_row(row) for row in tx.execute(_query().order_by(owners.c.user, servers.c.name))]
@@ -162,6 +179,15 @@ def change(tx: Tx, server: ServerId, **values: object) -> None:
     tx.execute(
         update(servers).where(servers.c.id == server).values(**{key: _plain(each) for key, each in values.items()})
     )
+
+
+def warned(tx: Tx, since: Mapping[tuple[ServerId, int], datetime | None]) -> None:
+    """From when on the persons of these starts are told that they are about to sleep; None: no longer."""
+    # A parameter must not be called as a column is.
+    start = (servers.c.id == bindparam("of_server"), servers.c.generation == bindparam("of_start"))
+    rows = [{"of_server": server, "of_start": start, "told_at": at} for (server, start), at in since.items()]
+    if rows:
+        tx.execute(update(servers).where(*start).values(warned_at=bindparam("told_at")), rows)
 
 
 def _plain(value: object) -> object:

@@ -8,7 +8,8 @@ from fastapi.responses import Response
 from starlette.exceptions import HTTPException
 from starlette.staticfiles import StaticFiles
 
-from hubernate_core.errors import HubernateError, NotAllowed
+from hubernate_core.errors import HubernateError, NotAllowed, Unavailable
+from hubernate_core.sign_on import sign_on_of
 
 from ..api.auth import ContextOf, SignedIn, server_of
 from ..api.errors import NotSignedIn, status_of
@@ -68,7 +69,15 @@ async def admin(request: Request, context: ContextOf, person: SignedIn) -> Respo
         strays = context.sight.left_behind(rows)
         return {"cards": cards, "agents": heard, "strays": strays}
 
-    return await page(request, context, "admin.html", person=person, **await context.read(use))
+    found = await context.read(use)
+    return await page(request, context, "admin.html", person=person, sign_on=await _sign_on(context), **found)
+
+
+async def _sign_on(context: Context) -> str:
+    try:
+        return sign_on_of(await context.hub.authenticator()).words
+    except Unavailable as problem:
+        return f"How people sign in is not known: {problem.message}."
 
 
 async def answer_error(request: Request, error: Exception) -> Response | None:

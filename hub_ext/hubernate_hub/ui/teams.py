@@ -5,23 +5,27 @@ from typing import Annotated, Any
 from fastapi import APIRouter, Query, Request
 from fastapi.responses import Response
 
+from hubernate_core.errors import InvalidInput
 from hubernate_core.refusal import label_of
 from hubernate_core.tenant import Role
 
 from ..api import retention
 from ..api.access import Door, Standing, standing_in
 from ..api.auth import ContextOf, SignedIn
+from ..api.body import load
+from ..api.culling import tried as dry_run
 from ..api.paging import Cursor, decode, encode
 from ..api.queue import shown_places
 from ..context import Work
 from ..reconcile.queue import look
 from ..services import governing, ledger, people_use, usage
 from ..store import audit, servers, team_images, tenants, waits
-from . import views
+from ..store.tenants import TenantRow
+from . import views, words
 from .render import page
 
 router = APIRouter(include_in_schema=False)
-_TEAMS, _PEOPLE, _DEEDS, _LEAVING, _SERVERS = 50, 100, 20, 20, 20
+_TEAMS, _PEOPLE, _DEEDS, _LEAVING, _SERVERS, _SLEEPERS = 50, 100, 20, 20, 20, 50
 
 
 @router.get("/teams")
@@ -93,6 +97,7 @@ async def one_team(request: Request, context: ContextOf, person: SignedIn, tenan
             "groups": row.tenant.groups_of(row.name),
             "deeds": [(each, views.moment(each.at, work.now)) for each in deeds],
             "admin": admin,
+            **(_sleepers(work, door, row, {}) if admin else {}),
             "platform": standing is Standing.PLATFORM_ADMIN,
         }
 
@@ -100,3 +105,28 @@ async def one_team(request: Request, context: ContextOf, person: SignedIn, tenan
     if found["admin"]:
         found["written"] = found["team"].model_dump(mode="json")
     return await page(request, context, "team.html", person=person, roles=list(Role), label=label_of, **found)
+
+
+@router.get("/fragment/teams/{tenant}/sleep")
+async def sleepers(
+    request: Request, context: ContextOf, person: SignedIn, tenant: str, culling: Annotated[str, Query(max_length=4000)]
+) -> Response:
+    """Who would go to sleep, by the team's rules with the changes in `culling`, for a page that is open."""
+    door, changes = Door(person, Standing.TENANT_ADMIN), load(culling.encode())
+    if not isinstance(changes, dict):
+        raise InvalidInput("culling", "is an object with the fields to change")
+    found = await context.read(lambda work: _sleepers(work, door, door.tenant(work, tenant), changes))
+    return await page(request, context, "sleepers.html", person=person, **found)
+
+
+def _sleepers(work: Work, door: Door, row: TenantRow, changes: dict[str, Any]) -> dict[str, Any]:
+    preview = dry_run(work, door, row, changes)
+    shown = [
+        (
+            each,
+            f"{each.sleeps_at:%d %B, %H:%M} UTC",
+            words.span(work.now - each.due_at) if each.due_at < work.now else "",
+        )
+        for each in preview.items[:_SLEEPERS]
+    ]
+    return {"preview": preview, "sleepers": shown, "tried": bool(changes)}

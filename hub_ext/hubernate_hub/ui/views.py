@@ -112,7 +112,7 @@ class Card:
 
 def cards(work: Work, rows: list[ServerRow]) -> list[Card]:
     """One card for each of `rows`."""
-    shown = views.show_all(work.tx, rows)
+    shown = views.show_all(work, rows)
     found: dict[str, list[Checkpoint]] = {}
     for checkpoint in checkpoints.of_servers(work.tx, [row.id for row in rows]):
         found.setdefault(checkpoint.server_id, []).append(checkpoint)
@@ -186,7 +186,7 @@ def _slept(operation: Operation | None, row: ServerRow) -> str:
 def _sleeps(server: Server, now: datetime) -> str:
     if server.sleeps_at is None:
         return ""
-    return f"goes to sleep in {words.span(server.sleeps_at - now)} if nobody uses it"
+    return f"goes to sleep in {words.span(server.sleeps_at - now)}, {server.sleeps_because}"
 
 
 def _node_alert(work: Work, row: ServerRow, mine: list[Checkpoint]) -> str:

@@ -10,28 +10,34 @@ _WHY = {
     Trigger.USER: "you asked for it",
     Trigger.ADMIN: "an admin asked for it",
     Trigger.IDLE: "nobody was using it",
+    Trigger.GPU_IDLE: "its GPU was not used",
     Trigger.MAX_AGE: "it reached its maximum age",
     Trigger.DIED: "it ended by itself",
     Trigger.USER_DELETED: "its account was deleted",
+    Trigger.LEFT_TEAM: "its person is no longer in the team",
     Trigger.FORGOTTEN: "the hub had lost track of it",
     Trigger.EVICTED: "the cluster is taking its node or its place away",
 }
 _SLEPT = {
+    Trigger.GPU_IDLE: "put to sleep because its GPU was not used",
     Trigger.USER: "stopped on request",
     Trigger.ADMIN: "stopped by an admin",
     Trigger.DIED: "its process ended",
     Trigger.EVICTED: "stopped because the cluster took its place away",
     Trigger.USER_DELETED: "stopped when its account was deleted",
+    Trigger.LEFT_TEAM: "stopped because its person is no longer in the team",
     Trigger.FORGOTTEN: "stopped because the hub had lost track of it",
 }
 _SAVED = {
     Trigger.USER: "on request",
     Trigger.ADMIN: "by an admin",
     Trigger.IDLE: "when nobody used it",
+    Trigger.GPU_IDLE: "when its GPU was not used",
     Trigger.MAX_AGE: "at its maximum age",
     Trigger.DIED: "after its process ended",
     Trigger.EVICTED: "when its place was taken away",
     Trigger.USER_DELETED: "when its account was deleted",
+    Trigger.LEFT_TEAM: "when its person left the team",
     Trigger.FORGOTTEN: "when the hub had lost track of it",
 }
 

@@ -37,6 +37,11 @@ class Recipe:
     needs_torch: bool = False
 
 
+_LABEXTENSION = tuple(
+    (f"server_ext/labextension/{name}", f"labextension/{name}")  # and nothing that a build in the clone left there
+    for name in ("src", "package.json", "package-lock.json", "tsconfig.json", ".npmrc")
+)
+
 RECIPES: Mapping[str, Recipe] = {
     recipe.name: recipe
     for recipe in (
@@ -74,9 +79,10 @@ RECIPES: Mapping[str, Recipe] = {
         Recipe(
             "base",
             "debian",
-            ("lab.txt", "env-base.txt"),
+            ("lab.txt", "env-base.txt", "proxy.txt"),  # of the last, Node: it builds the JupyterLab extension
             ("core/hubernate_core", "server_ext/hubernate_server", "server_ext/hubernate"),
             (
+                *_LABEXTENSION,
                 ("server_ext/jupyter-config", "etc/jupyter"),
                 ("core/hubernate_core", "sdk/hubernate_core"),
                 ("server_ext/hubernate", "sdk/hubernate"),

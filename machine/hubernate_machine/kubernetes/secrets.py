@@ -34,6 +34,7 @@ def _accounts() -> str:
 
 MAKERS: Mapping[str, Callable[[], str]] = {
     "hub-cookie": _random,
+    "hub-crypt-key": _random,
     "proxy-token": _random,
     "service-token": _random,
     "spawner-token": _random,

@@ -29,7 +29,13 @@ quota:
   cpu: "64"
   memory: 256Gi
   per_user: {servers: 2}
-culling: {idle_after: PT1H}         # ISO 8601: one hour without activity
+culling:
+  idle_after: PT1H                  # ISO 8601: one hour without activity
+# working_hours: Mon-Fri 08:00-18:00 Europe/Berlin
+# off_hours_idle_after: PT15M       # outside of them; goes together with working_hours
+# max_age: P3D
+# rules:                            # whole rules of their own for some profiles; the first that matches wins
+#   - {profiles: [gpu], idle_after: PT30M, gpu_idle_after: PT20M}
 retention: {keep_count: 5, keep_age: P90D, notice: P1D}    # and user_bytes, tenant_bytes
 members: []                         # beside the groups': - {user: ada, role: admin}
 """

@@ -12,7 +12,7 @@ from rich.console import Console
 
 from hubernate_core.errors import Broken, HubernateError, Unavailable, UserError
 
-from . import checkpoints, context_commands, documents, sources, team_images, teams, tenants
+from . import checkpoints, context_commands, culling, documents, sources, team_images, teams, tenants
 
 GROUP = "hubernate.commands"
 EXIT_CODES: tuple[tuple[type[HubernateError], int], ...] = ((UserError, 2), (Unavailable, 3), (Broken, 1))
@@ -32,6 +32,7 @@ def make_app() -> typer.Typer:
         "contexts": context_commands.app,
         "tenants": tenants.app,
         "checkpoints": checkpoints.app,
+        "culling": culling.app,
         "team-images": team_images.app,
         "sources": sources.app,
     }

@@ -116,26 +116,6 @@ def _act(call: PlatformApi, do: str, server: str, *, yes: bool) -> Any:
 
 
 @app.command()
-def culling(
-    team: Team,
-    idle_after: Annotated[str, typer.Option(help="Time without activity before sleep, such as PT1H.")] = "",
-    max_age: Annotated[str, typer.Option(help="Longest life, such as P2D; 'none' for no limit.")] = "",
-    dry_run: DryRun = False,
-    context: Context = "",
-    output: Output = Form.YAML,
-) -> None:
-    """Show or change when a team's servers go to sleep. Example: hubernate culling physics --idle-after PT30M"""
-    call, path = api(context), f"/tenants/{segment(team)}"
-    patch: dict[str, str | None] = {"idle_after": idle_after} if idle_after else {}
-    if max_age:
-        patch["max_age"] = None if max_age == "none" else max_age
-    query = {"dry_run": "true"} if dry_run else None
-    found = call("PATCH", path, body={"culling": patch}, query=query) if patch else call("GET", path)
-    columns = [("IDLE AFTER", "idle_after"), ("MAX AGE", "max_age"), ("CPU FLOOR", "cpu_floor")]
-    show([found["culling"]] if output is Form.TABLE else found["culling"], output, columns)
-
-
-@app.command()
 def audit(
     team: Annotated[str, typer.Argument(help="Team, for its admins; default: the whole platform.")] = "",
     export: Annotated[bool, typer.Option("--export", help="Everything, as JSON lines, newest first.")] = False,

@@ -155,6 +155,18 @@
     }
   }
 
+  // A dry run of the rules as the form has them; nothing is kept.
+  async function tryRules(form, team) {
+    const changes = JSON.stringify(patchOf(form).culling ?? {});
+    const answer = await fetch(`${base}fragment/teams/${team}/sleep?culling=${encodeURIComponent(changes)}`, { credentials: "same-origin" });
+    if (answer.status === 401) { location.reload(); return; }
+    if (!answer.ok) throw new Error((await answer.json()).detail || "It did not work.");
+    const place = document.getElementById("sleepers");
+    const fresh = new DOMParser().parseFromString(await answer.text(), "text/html");
+    place.replaceChildren(...fresh.body.childNodes);
+    place.scrollIntoView({ block: "nearest" });
+  }
+
   async function unlist({ unlist: user, of: team }) {
     if (!confirm(`Take ${user} off the list of this team? What runs of theirs goes on.`)) return;
     await ask("DELETE", `tenants/${team}/members/${encodeURIComponent(user)}`);
@@ -176,6 +188,8 @@
 
   document.addEventListener("click", (event) => {
     const gone = event.target.closest("button[data-unlist], button[data-leave]");
+    const tried = event.target.closest("button[data-try]");
+    if (tried) tryRules(tried.form, tried.dataset.try).catch((problem) => say(problem.message));
     if (gone) (gone.dataset.leave ? leave : unlist)(gone.dataset).catch((problem) => say(problem.message));
   });
 

@@ -1,0 +1,18 @@
+"""After a restore every checkpoint has to be found in the registry before anything of it is deleted."""
+
+import sqlalchemy as sa
+from alembic import op
+
+revision = "0015"
+down_revision = "0012"
+branch_labels = None
+depends_on = None
+
+
+def upgrade() -> None:
+    """A table of what has to be found."""
+    op.create_table(
+        "unproven",
+        sa.Column("reference", sa.String(372), nullable=False),
+        sa.PrimaryKeyConstraint("reference", name="pk_unproven"),
+    )

@@ -1,0 +1,9 @@
+/** Hubernate in JupyterLab: one plugin for each thing it shows. A panel is one more file and one more entry here. */
+
+import { JupyterFrontEndPlugin } from '@jupyterlab/application';
+
+import { sleep } from './sleep';
+
+const plugins: JupyterFrontEndPlugin<void>[] = [sleep];
+
+export default plugins;
