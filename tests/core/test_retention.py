@@ -84,7 +84,7 @@ def test_bytes_take_nothing_more_than_the_count_takes_already() -> None:
 
 a_history = st.lists(
     st.tuples(
-        st.integers(0, 200), st.booleans(), st.booleans(), st.booleans(), st.sampled_from("abc"), st.integers(0, 100)
+        st.integers(0, 200), st.booleans(), st.booleans(), st.booleans(), st.sampled_from("abc"), st.integers(1, 100)
     ),
     max_size=30,
 )
@@ -94,7 +94,7 @@ a_rule = st.builds(
         | ({} if mine is None else {"user_bytes": str(mine)})
         | ({} if whole is None else {"tenant_bytes": str(whole)})
     ),
-    st.integers(1, 5), st.integers(0, 100), st.none() | st.integers(1, 300), st.none() | st.integers(1, 600),
+    st.integers(1, 5), st.integers(1, 100), st.none() | st.integers(1, 300), st.none() | st.integers(1, 600),
     st.integers(0, 48),
 )  # fmt: skip
 
