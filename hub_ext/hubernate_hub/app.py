@@ -33,6 +33,7 @@ from .api import (
     sources,
 )
 from .api import tenants as tenants_api
+from .api import usage as usage_api
 from .api.errors import as_problem
 from .api.middleware import Around
 from .api.sessions import People
@@ -55,7 +56,7 @@ from .signing import load_signer
 from .store import backup, checkpoints, tenants
 from .store.database import Store
 from .store.lease import Lease
-from .ui import pages, teams
+from .ui import overview, pages, teams
 from .ui import sources as source_pages
 
 _log = logging.getLogger(__name__)
@@ -148,13 +149,14 @@ def _mount(app: FastAPI, prefix: str) -> None:
         queue,
         tenants_api,
         governed,
+        usage_api,
         culling,
         sources,
         document,
         health,
         login,
     )
-    seen = (pages, teams, source_pages)
+    seen = (pages, overview, teams, source_pages)
     for router in (*(module.router for module in (*api, *seen)), data.relay, data.people):
         app.include_router(router, prefix=prefix)
 

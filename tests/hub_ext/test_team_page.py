@@ -1,17 +1,15 @@
 """A team's admin in front of headless Chromium: reads the bars, changes limits, adds and removes a member."""
 
 import shutil
-import sys
 from pathlib import Path
 
 import pytest
 from playwright.sync_api import expect, sync_playwright
-from starlette.staticfiles import StaticFiles
 
+from support.hub_static import StaticHub
 from support.platform_service import PREFIX, running
 
 CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
-STATIC = Path(sys.prefix) / "share" / "jupyterhub" / "static"
 
 
 @pytest.mark.browser
@@ -63,13 +61,3 @@ def test_an_admin_governs_a_team_by_its_page(tmp_path: Path) -> None:
         expect(screen.get_by_role("status")).to_contain_text("was changed since you read it")
         browser.close()
         assert [each for each in problems if "412" not in each and "404" not in each] == []
-
-
-class StaticHub:
-    """The hub's own style sheets, as its pages have them."""
-
-    def __init__(self) -> None:
-        self._files = StaticFiles(directory=STATIC)
-
-    async def __call__(self, scope, receive, send) -> None:  # type: ignore[no-untyped-def]
-        await self._files(scope | {"path": scope["path"].removeprefix("/hub/static"), "root_path": ""}, receive, send)

@@ -12,6 +12,7 @@ from ..context import Context
 from .culling import cull
 from .events import Telling
 from .hub_sync import HubSync
+from .metering import Metering
 from .pods import Removals
 from .queue import Queue
 from .servers import Servers
@@ -42,6 +43,7 @@ def start_loops(context: Context) -> list[asyncio.Task[None]]:
         _start(context, "queue", _Pace(settings.reconcile_every_s, topics=("queue", "tenants", "pods")), queue.round),
         _start(context, "culling", _Pace(settings.cull_every_s), culling),
         _start(context, "reads", _Pace(_COUNTS_S), counting),
+        _start(context, "metering", _Pace(60), Metering(context).round),
         _start(context, "housekeeping", _Pace(60), servers.housekeeping),
     ]
 
