@@ -35,6 +35,7 @@ from .api import (
     team_images,
 )
 from .api import tenants as tenants_api
+from .api import usage as usage_api
 from .api.errors import as_problem
 from .api.middleware import Around
 from .api.sessions import People
@@ -57,7 +58,7 @@ from .signing import load_signer
 from .store import backup, checkpoints, tenants
 from .store.database import Store
 from .store.lease import Lease
-from .ui import pages, teams
+from .ui import overview, pages, teams
 from .ui import sources as source_pages
 
 _log = logging.getLogger(__name__)
@@ -150,6 +151,7 @@ def _mount(app: FastAPI, prefix: str) -> None:
         queue,
         tenants_api,
         governed,
+        usage_api,
         culling,
         retention,
         team_images,
@@ -158,7 +160,7 @@ def _mount(app: FastAPI, prefix: str) -> None:
         health,
         login,
     )
-    seen = (pages, teams, source_pages)
+    seen = (pages, overview, teams, source_pages)
     for router in (*(module.router for module in (*apis, *seen)), data.relay, data.people, tenants_api.departing):
         app.include_router(router, prefix=prefix)
 

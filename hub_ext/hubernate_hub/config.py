@@ -170,6 +170,12 @@ class HubernateService(Configurable):  # type: ignore[misc]  # traitlets is not 
         min=0,
         help="Tenants that the metrics name, those that use most first. Default 200: each is some ten time series.",
     ).tag(config=True)
+    usage_days = Integer(
+        400,
+        min=31,
+        help="Days for which is kept what was used, per person and day. Default 400: a month can be compared with the"
+        " same one a year ago. About five rows per active person and day.",
+    ).tag(config=True)
     log_level = Unicode("INFO", help="DEBUG, INFO, WARNING or ERROR. Default INFO.").tag(config=True)
 
     kubernetes = Instance(KubernetesBackend, allow_none=True)  # `read_settings` puts these here

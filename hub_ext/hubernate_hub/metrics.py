@@ -25,6 +25,7 @@ class Metrics:
         )
         self.open = Gauge("hubernate_operations_open", "Open operations", ["kind", "step"], registry=registry)
         self.servers = Gauge("hubernate_servers", "Servers by state", ["state"], registry=registry)
+        self.failed = Gauge("hubernate_saves_failed", "Servers whose newest save failed", registry=registry)
         self.checkpoints = Gauge("hubernate_checkpoints", "Recorded checkpoints", registry=registry)
         self.bytes = Gauge("hubernate_checkpoint_bytes", "Compressed bytes of their layers", registry=registry)
         self.agents = Gauge("hubernate_agent_silent_seconds", "Since an agent's last poll", ["node"], registry=registry)
@@ -51,6 +52,15 @@ class Metrics:
             "What a tenant may use, in the same unit",
             ["tenant", "resource"],
             registry=registry,
+        )
+        self.tenant_cost = Gauge(
+            "hubernate_tenant_cost",
+            "What a tenant's use of this UTC month costs so far, by the price list",
+            ["tenant", "currency"],
+            registry=registry,
+        )
+        self.counted = Gauge(
+            "hubernate_usage_counted_timestamp_seconds", "When use was counted last, Unix time", registry=registry
         )
         self.reports_refused = Counter("hubernate_reports_refused_total", "Agents' reports refused", registry=registry)
         self.put_right = Counter(

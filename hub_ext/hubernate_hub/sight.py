@@ -6,6 +6,7 @@ from typing import Protocol
 from hubernate_core.wire import Seen
 
 from .fleet import Fleet
+from .store.server_lists import NewestStart
 from .store.servers import ServerRow
 
 
@@ -24,7 +25,7 @@ class Sight(Protocol):
     def strays(self, known: Iterable[ServerRow]) -> list[tuple[str, Seen]]:
         """Node and container of everything whose start is none of `known`."""
 
-    def left_behind(self, rows: Iterable[ServerRow]) -> list[tuple[str, Seen]]:
+    def left_behind(self, rows: Iterable[ServerRow | NewestStart]) -> list[tuple[str, Seen]]:
         """Node and container of every older start of `rows` that still runs."""
 
 
@@ -50,6 +51,6 @@ class FleetSight:
         """See `Fleet.strays`."""
         return self._fleet.strays((row.id, row.generation) for row in known)
 
-    def left_behind(self, rows: Iterable[ServerRow]) -> list[tuple[str, Seen]]:
+    def left_behind(self, rows: Iterable[ServerRow | NewestStart]) -> list[tuple[str, Seen]]:
         """See `Fleet.left_behind`."""
         return self._fleet.left_behind({row.id: row.newest_start for row in rows})

@@ -59,7 +59,7 @@ def test_a_length_below_zero_that_was_taken_once_keeps_no_team_from_being_read(s
     with create_engine(service.inside.settings.database).begin() as connection:
         context = MigrationContext.configure(connection)
         with Operations.context(context):
-            rules = import_module("hubernate_hub.store.migrations.versions.0012_rules_of_culling")
+            rules = import_module("hubernate_hub.store.migrations.versions.0013_rules_of_culling")
             rules.downgrade()
             connection.execute(
                 text("UPDATE tenants SET settings = :old"), {"old": '{"culling": {"idle_after": "-PT5M"}}'}

@@ -2,19 +2,17 @@
 
 import json
 import shutil
-import sys
 from pathlib import Path
 
 import pytest
 from playwright.sync_api import Dialog, expect, sync_playwright
-from starlette.staticfiles import StaticFiles
 
 from hubernate_hub.context import Work
 from hubernate_hub.services.retention import settle
+from support.hub_static import StaticHub
 from support.platform_service import PREFIX, eventually, running
 
 CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
-STATIC = Path(sys.prefix) / "share" / "jupyterhub" / "static"
 
 
 @pytest.mark.browser
@@ -149,13 +147,3 @@ def test_a_team_is_deleted_by_typing_its_name(tmp_path: Path) -> None:
         browser.close()
         assert root("GET", "/tenants/chemistry").status_code == 404
         assert len(root("GET", "/departures").json()["items"]) == 1
-
-
-class StaticHub:
-    """The hub's own style sheets, as its pages have them."""
-
-    def __init__(self) -> None:
-        self._files = StaticFiles(directory=STATIC)
-
-    async def __call__(self, scope, receive, send) -> None:  # type: ignore[no-untyped-def]
-        await self._files(scope | {"path": scope["path"].removeprefix("/hub/static"), "root_path": ""}, receive, send)

@@ -5,6 +5,7 @@ import os
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
+from datetime import date
 from pathlib import Path
 from typing import Any
 
@@ -15,7 +16,10 @@ import yaml
 
 from hubernate.cli.documents import read_documents
 from hubernate.cli.root import make_app
+from hubernate_core.cost import unit_of
 from hubernate_core.errors import InvalidInput
+from hubernate_core.metering import Key
+from hubernate_hub.store import usage
 from support.platform_service import Running, running
 
 Command = Callable[..., subprocess.CompletedProcess[str]]
@@ -193,6 +197,28 @@ def test_the_queue_is_listed_and_left(hubernate: Command, service: Running) -> N
     assert "uses 1 of 1 running servers" in hubernate("queue", "physics").stdout.replace("\n", " ")
     assert place in hubernate("queue", "--cancel", place).stdout
     assert json.loads(hubernate("queue", "physics", "-o", "json").stdout) == []
+
+
+def test_use_and_prices(hubernate: Command, service: Running, tmp_path: Path) -> None:
+    server = service.start("ada")
+    team, day = server.ticket.tenant_id, date(2026, 11, 24)
+    amount = 5 * unit_of("cpu").size // 2
+    counts: dict[Key, int] = {(each, who, day, "cpu"): amount for each, who in ((team, "ada"), (team, ""), ("", ""))}
+    service.inside.store.now(usage.add, counts)
+    days = ("--from", "2026-11-01", "--to", "2026-11-30")
+    assert "2.5" in hubernate("usage", *days).stdout
+    file = tmp_path / "prices.yaml"
+    file.write_text("currency: EUR\nprices: {cpu: 0.10, nvidia.com/gpu: '2'}\n")
+    assert "0.10" in hubernate("prices", "-f", str(file)).stdout, "the very words of the file"
+    file.write_text("currency: EUR\nprices: {cpu: -1}\n")
+    assert "is no price" in hubernate("prices", "-f", str(file), code=2).stderr
+    table = hubernate("usage", "physics", *days, "--by", "person").stdout
+    assert "COST EUR" in table and "ada" in table and "0.25" in table and "total" in table
+    assert json.loads(hubernate("usage", *days, "-o", "json").stdout)["total"]["cost"] == "0.25"
+    assert yaml.safe_load(hubernate("usage", *days, "-o", "yaml").stdout)["currency"] == "EUR"
+    rows = hubernate("usage", *days, "--by", "day", "-o", "csv").stdout.splitlines()
+    assert rows[1].startswith("2026-11-24,") and rows[1].endswith(",0.25,EUR")
+    assert "is behind" in hubernate("usage", "--from", "2026-12-01", "--to", "2026-11-01", code=2).stderr
 
 
 def test_exit_codes_and_messages_say_what_to_do(hubernate: Command, service: Running) -> None:

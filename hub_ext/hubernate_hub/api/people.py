@@ -14,7 +14,7 @@ from ..context import Work
 from ..services import opening, views
 from ..services.activity import keep_awake as keep_server_awake
 from ..services.checkpoints import check_name
-from ..store import servers
+from ..store import server_lists, servers
 from ..store.servers import ServerRow
 from .access import Door, Standing
 from .auth import ContextOf, SignedIn, operation_of, server_of
@@ -98,7 +98,10 @@ async def list_servers(
         raise NotAllowed("only admins list everyone's servers")
 
     def use(work: Work) -> Servers:
-        rows = servers.all_servers(work.tx) if everyone else servers.of_user(work.tx, person.user, person.hub_name)
+        if everyone:
+            some, total = server_lists.numbered(work.tx, offset=offset, limit=limit)
+            return Servers(items=_shown(work, some, person), total=total)
+        rows = servers.of_user(work.tx, person.user, person.hub_name)
         return Servers(items=_shown(work, rows[offset : offset + limit], person), total=len(rows))
 
     return await context.read(use)

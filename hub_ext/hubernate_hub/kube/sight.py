@@ -7,6 +7,7 @@ from collections.abc import Iterable
 from hubernate_core.wire import Seen
 
 from ..bell import Bell
+from ..store.server_lists import NewestStart
 from ..store.servers import ServerRow
 from .mirror import Change
 from .pods import Pod
@@ -78,7 +79,7 @@ class PodSight:
         strangers = (pod for pod in self.pods() if pod.began and (pod.server_id, pod.generation) not in expected)
         return [(pod.node, pod.seen()) for pod in strangers] if self.fresh else []
 
-    def left_behind(self, rows: Iterable[ServerRow]) -> list[tuple[str, Seen]]:
+    def left_behind(self, rows: Iterable[ServerRow | NewestStart]) -> list[tuple[str, Seen]]:
         """Running pods of older starts than those of `rows`."""
         newest = {row.id: row.generation for row in rows}
         older = (pod for pod in self.pods() if pod.running and pod.generation < newest.get(pod.server_id, 0))

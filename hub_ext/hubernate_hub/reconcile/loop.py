@@ -13,6 +13,7 @@ from .culling import cull
 from .departures import remove_what_is_left
 from .events import Telling
 from .hub_sync import HubSync
+from .metering import Metering
 from .pods import Removals
 from .queue import Queue
 from .servers import Servers
@@ -47,6 +48,7 @@ def start_loops(context: Context) -> list[asyncio.Task[None]]:
         _start(context, "culling", _Pace(settings.cull_every_s), culling),
         _start(context, "reads", _Pace(_COUNTS_S), counting),
         _start(context, "departures", _Pace(_COUNTS_S, topics=("tenants",)), departures),
+        _start(context, "metering", _Pace(60), Metering(context).round),
         _start(context, "housekeeping", _Pace(60), servers.housekeeping),
     ]
 

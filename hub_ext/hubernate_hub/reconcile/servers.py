@@ -18,7 +18,7 @@ from ..services.opening import Wish, open_operation
 from ..services.pods import pod_of
 from ..services.retrying import due
 from ..services.seeding import seed
-from ..store import agents, checkpoints, operations, servers
+from ..store import agents, operations, server_lists, servers
 from ..store.servers import ServerRow
 
 _STRAY_AFTER_S = 30.0
@@ -99,7 +99,7 @@ class Servers:
 
     async def _tell_of_older_starts(self) -> None:
         """Name each container of an older start once: it is saved by nobody, and only an admin may judge it."""
-        rows = await self._context.store.read(servers.all_servers)
+        rows = await self._context.store.read(server_lists.newest_starts)
         for node, seen in self._context.sight.left_behind(rows):
             if seen.container_id not in self._told:
                 self._told.add(seen.container_id)
@@ -207,9 +207,10 @@ def _measure(work: Work) -> None:
     for (kind, step), number in operations.counts(work.tx).items():
         metrics.open.labels(kind, step).set(number)
     metrics.servers.clear()
-    for row in servers.all_servers(work.tx):
-        metrics.servers.labels(row.state).inc()
-    number, size = checkpoints.stored_bytes(work.tx)
+    for state, number in server_lists.states(work.tx).items():
+        metrics.servers.labels(state).set(number)
+    metrics.failed.set(server_lists.count_failed(work.tx))
+    number, size = server_lists.stored(work.tx)
     metrics.checkpoints.set(number)
     metrics.bytes.set(size)
     measure_tenants(work)

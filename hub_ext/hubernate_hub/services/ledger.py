@@ -5,11 +5,10 @@ from collections.abc import Iterable
 from hubernate_core.names import ServerId, TenantId
 from hubernate_core.profile import Profile
 from hubernate_core.quota import Amounts, Holding, amounts_of
-from hubernate_core.server import ServerState
 from hubernate_core.tenant import Tenant
 
 from ..context import Work
-from ..store import ledger, servers, team_images
+from ..store import ledger, server_lists, servers, team_images
 
 _TEAM = "(team images)"
 """In the place of a person, for what nobody holds alone."""
@@ -49,7 +48,7 @@ def of_home(work: Work, tenant: Tenant) -> Amounts:
 
 def _left_behind(work: Work, tenant: TenantId) -> list[Holding]:
     """What containers of older starts of sleeping servers still use: only an admin can end them."""
-    asleep = {row.id: row for row in servers.of_tenant(work.tx, tenant) if row.state is ServerState.ASLEEP}
-    strays = work.context.sight.left_behind(asleep.values()) if asleep else []
-    rows = [asleep[seen.server_id] for _, seen in strays]
-    return [Holding(row.user, of_server(work, row.profile)) for row in rows]
+    asleep = server_lists.newest_starts(work.tx, asleep_in=tenant)
+    strays = work.context.sight.left_behind(asleep) if asleep else []
+    rows = [servers.get(work.tx, seen.server_id) for _, seen in strays]
+    return [Holding(row.user, of_server(work, row.profile)) for row in rows if row is not None]

@@ -177,12 +177,3 @@ def found(tx: Tx, references: Iterable[str], *, there: bool) -> list[CheckpointI
     gone = tx.execute(select(checkpoints.c.id).where(_REFERENCE.in_(asked), checkpoints.c.usable)).scalars().all()
     tx.execute(update(checkpoints).where(checkpoints.c.id.in_(gone)).values(usable=False))
     return [CheckpointId(each) for each in gone]
-
-
-def stored_bytes(tx: Tx) -> tuple[int, int]:
-    """Number of checkpoints and the bytes of their layers."""
-    query = select(func.count(), func.coalesce(func.sum(checkpoints.c.size), 0)).where(
-        checkpoints.c.deleted_at.is_(None)
-    )
-    number, total = tx.execute(query).one()
-    return int(number), int(total)

@@ -77,15 +77,17 @@ _JOINED = ("user", "hub_name", "tenant_id", "tenant")
 _OWN = tuple(field.name for field in fields(ServerRow) if field.name not in _JOINED)
 
 
-def _query() -> Select[Any]:
-    joined = servers.join(owners, servers.c.owner_id == owners.c.id).join(tenants, owners.c.tenant_id == tenants.c.id)
+def joined() -> Select[Any]:
+    """Query of servers with their owners and tenants."""
+    whole = servers.join(owners, servers.c.owner_id == owners.c.id).join(tenants, owners.c.tenant_id == tenants.c.id)
     columns = [servers.c[name] for name in _OWN]
     return select(
         *columns, owners.c.user, owners.c.hub_name, owners.c.tenant_id, tenants.c.name.label("tenant")
-    ).select_from(joined)
+    ).select_from(whole)
 
 
-def _row(row: Row[Any]) -> ServerRow:
+def row_of(row: Row[Any]) -> ServerRow:
+    """One row of `joined`."""
     values = dict(row._mapping)
     values["profile"] = _profile(json.dumps(values["profile"]))
     values["state"] = ServerState(values["state"])
@@ -101,8 +103,8 @@ def _profile(text: str) -> Profile:
 
 def get(tx: Tx, server: ServerId) -> ServerRow | None:
     """One server by id."""
-    row = tx.execute(_query().where(servers.c.id == server)).one_or_none()
-    return None if row is None else _row(row)
+    row = tx.execute(joined().where(servers.c.id == server)).one_or_none()
+    return None if row is None else row_of(row)
 
 
 def lock(tx: Tx, server: ServerId) -> ServerRow | None:
@@ -121,36 +123,36 @@ def find(tx: Tx, owner: OwnerId, name: str) -> ServerRow | None:
 
 def by_relay(tx: Tx, relay_sha256: str) -> ServerRow | None:
     """The server whose present start has this relay token."""
-    row = tx.execute(_query().where(servers.c.relay_sha256 == relay_sha256)).one_or_none()
-    return None if row is None else _row(row)
+    row = tx.execute(joined().where(servers.c.relay_sha256 == relay_sha256)).one_or_none()
+    return None if row is None else row_of(row)
 
 
 def of_user(tx: Tx, user: str, hub_name: str) -> list[ServerRow]:
     """A person's servers in all tenants, the default server first: the hub's very spelling, not only the normalised."""
-    query = _query().where(owners.c.user == user, owners.c.hub_name == hub_name)
-    return [_row(row) for row in tx.execute(query.order_by(servers.c.name, tenants.c.name))]
+    query = joined().where(owners.c.user == user, owners.c.hub_name == hub_name)
+    return [row_of(row) for row in tx.execute(query.order_by(servers.c.name, tenants.c.name))]
 
 
 def of_hub_server(tx: Tx, hub_name: str, name: str) -> list[ServerRow]:
     """What the hub knows as one server: one row for each tenant in which the person ever started it."""
-    return [_row(row) for row in tx.execute(_query().where(owners.c.hub_name == hub_name, servers.c.name == name))]
+    return [row_of(row) for row in tx.execute(joined().where(owners.c.hub_name == hub_name, servers.c.name == name))]
 
 
 def in_states(tx: Tx, states: Iterable[ServerState]) -> list[ServerRow]:
     """Servers in one of `states`."""
-    return [_row(row) for row in tx.execute(_query().where(servers.c.state.in_([str(each) for each in states])))]
+    return [row_of(row) for row in tx.execute(joined().where(servers.c.state.in_([str(each) for each in states])))]
 
 
 def of_tenant(tx: Tx, tenant: TenantId) -> list[ServerRow]:
     """A tenant's servers, by user."""
-    query = _query().where(owners.c.tenant_id == tenant).order_by(owners.c.user, servers.c.name)
-    return [_row(row) for row in tx.execute(query)]
+    query = joined().where(owners.c.tenant_id == tenant).order_by(owners.c.user, servers.c.name)
+    return [row_of(row) for row in tx.execute(query)]
 
 
 def page_of_tenant(tx: Tx, tenant: TenantId, *, after: str, limit: int) -> list[ServerRow]:
     """Up to `limit` of a tenant's servers with ids behind `after`, by id."""
-    query = _query().where(owners.c.tenant_id == tenant, servers.c.id > after).order_by(servers.c.id).limit(limit)
-    return [_row(row) for row in tx.execute(query)]
+    query = joined().where(owners.c.tenant_id == tenant, servers.c.id > after).order_by(servers.c.id).limit(limit)
+    return [row_of(row) for row in tx.execute(query)]
 
 
 def tenants_of(tx: Tx, ids: Collection[ServerId]) -> dict[ServerId, TenantId]:
@@ -161,7 +163,7 @@ def tenants_of(tx: Tx, ids: Collection[ServerId]) -> dict[ServerId, TenantId]:
 
 def all_servers(tx: Tx) -> list[ServerRow]:
     """Every server, by user."""
-    return [_row(row) for row in tx.execute(_query().order_by(owners.c.user, servers.c.name))]
+    return [row_of(row) for row in tx.execute(joined().order_by(owners.c.user, servers.c.name))]
 
 
 def add(tx: Tx, row: ServerRow) -> None:

@@ -1,29 +1,32 @@
 """The pages: a person's servers, the admin's overview, errors. Read without scripts; scripts only keep them live."""
 
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any, Literal
 
-from fastapi import APIRouter, FastAPI, Request
+from fastapi import APIRouter, FastAPI, Query, Request
 from fastapi.responses import Response
 from starlette.exceptions import HTTPException
 from starlette.staticfiles import StaticFiles
 
 from hubernate_core.errors import HubernateError, NotAllowed, Unavailable
+from hubernate_core.server import ServerState
 from hubernate_core.sign_on import sign_on_of
 
 from ..api.auth import ContextOf, SignedIn, server_of
 from ..api.errors import NotSignedIn, status_of
 from ..api.login import to_hub
+from ..api.paging import Cursor, decode, encode
 from ..api.queue import shown_places
 from ..config import HubernateService
 from ..context import Context, Work
 from ..reconcile.queue import look
-from ..store import agents, servers, waits
+from ..store import agents, server_lists, servers, waits
 from . import views
 from .render import page
 
 router = APIRouter(include_in_schema=False)
 _HERE = Path(__file__).parent
+_SERVERS = 25
 
 
 def mount_static(app: FastAPI, settings: HubernateService) -> None:
@@ -54,23 +57,39 @@ async def one_card(
 
 
 @router.get("/admin")
-async def admin(request: Request, context: ContextOf, person: SignedIn) -> Response:
-    """Every server, those that need somebody first."""
+async def admin(
+    request: Request,
+    context: ContextOf,
+    person: SignedIn,
+    cursor: Cursor = "",
+    q: Annotated[str, Query(max_length=30)] = "",
+    state: Annotated[Literal["", "asleep", "starting", "running", "dead"], Query()] = "",
+) -> Response:
+    """Agents, and everybody's servers page by page; how many need somebody first."""
     if not person.admin:
         raise NotAllowed("this page is for admins")
+    part = q if q.isprintable() else ""
 
     def use(work: Work) -> dict[str, Any]:
-        rows = servers.all_servers(work.tx)
-        cards = sorted(views.cards(work, rows), key=lambda card: (not card.alert, card.progress is None, card.user))
+        user, _, server = decode(cursor).rpartition("/")
+        wanted = ServerState(state) if state else None
+        rows = server_lists.page(work.tx, after=(user, server), limit=_SERVERS + 1, contains=part, state=wanted)
+        shown = rows[:_SERVERS]
         heard = [
             (agent, views.moment(agent.last_seen_at, work.now), context.fleet.speaks(agent.node))
             for agent in agents.all_agents(work.tx)
         ]
-        strays = context.sight.left_behind(rows)
-        return {"cards": cards, "agents": heard, "strays": strays}
+        return {
+            "cards": views.cards(work, shown),
+            "next": encode(f"{shown[-1].user}/{shown[-1].id}") if len(rows) > _SERVERS else "",
+            "count": server_lists.count_failed(work.tx),
+            "agents": heard,
+            "strays": context.sight.left_behind(server_lists.newest_starts(work.tx)),
+        }
 
     found = await context.read(use)
-    return await page(request, context, "admin.html", person=person, sign_on=await _sign_on(context), **found)
+    found |= {"q": part, "state": state, "states": views.STATES, "sign_on": await _sign_on(context)}
+    return await page(request, context, "admin.html", person=person, **found)
 
 
 async def _sign_on(context: Context) -> str:

@@ -21,8 +21,11 @@ from ..reconcile.queue import look
 from ..services import governing, ledger, people_use, usage
 from ..store import audit, servers, team_images, tenants, waits
 from ..store.tenants import TenantRow
+from ..store.usage_sums import Scope
 from . import views, words
+from .overview import glance
 from .render import page
+from .spending import Lately, Span
 
 router = APIRouter(include_in_schema=False)
 _TEAMS, _PEOPLE, _DEEDS, _LEAVING, _SERVERS, _SLEEPERS = 50, 100, 20, 20, 20, 50
@@ -68,8 +71,10 @@ async def team_servers(
 
 
 @router.get("/teams/{tenant}")
-async def one_team(request: Request, context: ContextOf, person: SignedIn, tenant: str) -> Response:
-    """One team."""
+async def one_team(
+    request: Request, context: ContextOf, person: SignedIn, tenant: str, days: Span = Span.MONTH
+) -> Response:
+    """One team: for its admins with all that is of it, for a member with their own use."""
     door = Door(person, Standing.MEMBER)
     await look(context)
 
@@ -80,14 +85,20 @@ async def one_team(request: Request, context: ContextOf, person: SignedIn, tenan
         admin = standing >= Standing.TENANT_ADMIN
         deeds = audit.page(work.tx, before=None, limit=_DEEDS, tenant=row.id) if admin else []
         going = retention.show(work, door, tenant).items if admin else []
-        people = people_use.by_person(row.tenant, held)
+        lately = Lately(work, days)
+        scope = Scope((row.id,)) if admin else Scope((), (row.id,), person.user)
+        people = people_use.by_person(row.tenant, held)  # everybody who ever started something has a home
+        shown = people[:_PEOPLE]
         waiting = shown_places(work, person, waits.of_tenant(work.tx, row.id), admin=admin)
         return {
+            "glance": glance(work, [row.id]) if admin else None,
+            "spending": lately.spending(scope, row.name),
+            "shares": lately.shares(row.id, [each.user for each in shown]) if admin else {},
             "team": governing.document_of(work, row),
             "version": row.version,
             "use": usage.uses(row.tenant, held, person.user),
             "places": [(each, views.moment(each.since, work.now)) for each in waiting],
-            "people": people[:_PEOPLE],
+            "people": shown,
             "more": max(0, len(people) - _PEOPLE),
             "images": [
                 (each, views.moment(each.created_at, work.now)) for each in team_images.of_tenants(work.tx, [row.id])

@@ -19,7 +19,7 @@ from ..store import checkpoints, operations
 from ..store.servers import ServerRow
 from . import words
 
-_STATES = {
+STATES = {
     ServerState.ASLEEP: "Sleeping",
     ServerState.STARTING: "Starting",
     ServerState.RUNNING: "Running",
@@ -139,7 +139,7 @@ def _card(
         profile=row.profile.title,
         node=row.node,
         state=str(row.state),
-        label=_STATES[row.state],
+        label=STATES[row.state],
         line=_line(row, mine, now),
         slept=_slept(operation, row),
         sleeps=_sleeps(server, now) if pending is None else "",

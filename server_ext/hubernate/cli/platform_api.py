@@ -46,22 +46,30 @@ class PlatformApi:
         Raises:
             UserError: refused, with the service's own words.  Unavailable: it did not answer.  Broken: no JSON came.
         """
+        answer = self._send(method, path, body, query)
+        return None if answer.status_code == 204 else answer.json()
+
+    def text(self, path: str, query: dict[str, Any] | None = None) -> str:
+        """What a GET answers, as it came. Raises as a call."""
+        return self._send("GET", path, None, query).text
+
+    def _send(self, method: str, path: str, body: Any, query: dict[str, Any] | None) -> httpx.Response:
         try:
             answer = self._http.request(method, path, json=body, params=query)
         except httpx.HTTPError as problem:
             raise Unavailable(
                 f"{self._http.base_url.host} did not answer ({type(problem).__name__}); try later"
             ) from problem
-        if answer.status_code == 204:
-            return None
+        if answer.is_success and answer.headers.get("content-type", "").startswith("text/csv"):
+            return answer
         try:
-            data = answer.json()
+            data = None if answer.status_code == 204 else answer.json()
         except ValueError as problem:
             raise Broken(
                 f"{method} {path}: the answer ({answer.status_code}) is no JSON; is this a Hubernate?"
             ) from problem
         if answer.is_success:
-            return data
+            return answer
         raise _refusal(answer.status_code, data)
 
     def pages(self, path: str, query: dict[str, Any] | None = None) -> Iterator[dict[str, Any]]:

@@ -12,7 +12,7 @@ from rich.console import Console
 
 from hubernate_core.errors import Broken, HubernateError, Unavailable, UserError
 
-from . import checkpoints, context_commands, culling, documents, sources, team_images, teams, tenants
+from . import checkpoints, context_commands, culling, documents, sources, team_images, teams, tenants, usage
 
 GROUP = "hubernate.commands"
 EXIT_CODES: tuple[tuple[type[HubernateError], int], ...] = ((UserError, 2), (Unavailable, 3), (Broken, 1))
@@ -26,7 +26,7 @@ def make_app() -> typer.Typer:
     """
     app = typer.Typer(name="hubernate", no_args_is_help=True, rich_markup_mode="rich", pretty_exceptions_enable=False)
     app.callback()(_root)
-    for own in (teams.app, documents.app):
+    for own in (teams.app, usage.app, documents.app):
         app.add_typer(own)
     groups = {
         "contexts": context_commands.app,
