@@ -10,8 +10,8 @@ from hubernate_core.errors import NotAllowed, NotFound, Stale
 from hubernate_core.names import TenantId, is_slug
 from hubernate_core.tenant import Role
 
+from ..actor import Actor
 from ..context import Work
-from ..services.actor import Actor
 from ..store import members, tenants
 from ..store.tenants import TenantRow
 from .sessions import Person

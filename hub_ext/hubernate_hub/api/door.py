@@ -9,7 +9,7 @@ from pydantic import BaseModel
 from hubernate_core.errors import Broken, NotAllowed, shorten
 
 from ..context import Work
-from ..services.actor import Deed, note
+from ..services.deeds import Deed, note
 from ..store.servers import ServerRow
 from .access import Door, Standing, standing_in
 from .auth import SignedIn

@@ -15,10 +15,11 @@ from hubernate_core.operation import Kind, Operation, Trigger
 from hubernate_core.server import Server
 from hubernate_core.wire import GateActivity, GateVisit, SleepOutlook
 
+from ..actor import Actor
 from ..context import Work
 from ..services import activity, culling, opening, views
-from ..services.actor import Actor, Deed, note
 from ..services.checkpoints import check_name
+from ..services.deeds import Deed, note
 from ..store import operations, servers
 from ..store.servers import ServerRow
 from .access import Standing, standing_in

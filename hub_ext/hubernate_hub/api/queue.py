@@ -11,7 +11,7 @@ from hubernate_core.queue import Place
 from ..context import Work
 from ..reconcile.queue import look
 from ..services import places
-from ..services.actor import Deed, note
+from ..services.deeds import Deed, note
 from ..store import waits
 from ..store.waits import WaitRow
 from .access import Standing, standing_in

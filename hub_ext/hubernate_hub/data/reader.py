@@ -1,12 +1,10 @@
 """Who uses data: a value, made by `api.readers` alone."""
 
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING
 
 from hubernate_core.names import TenantId
 
-if TYPE_CHECKING:
-    from ..services.actor import Actor
+from ..actor import Actor
 
 
 @dataclass(frozen=True)
@@ -21,4 +19,4 @@ class Reader:
     user: str
     governs: bool = False
     platform: bool = False
-    actor: "Actor | None" = field(default=None, compare=False)
+    actor: Actor | None = field(default=None, compare=False)

@@ -8,9 +8,10 @@ from hubernate_core.names import ServerId
 from hubernate_core.operation import Kind, Trigger
 from hubernate_core.server import ServerState
 
+from ..actor import Actor
 from ..context import Context, Work
 from ..hub_client import Active
-from ..services.actor import Actor, Deed, note
+from ..services.deeds import Deed, note
 from ..services.opening import Wish, open_operation
 from ..services.retrying import due
 from ..store import members, operations, servers

@@ -10,10 +10,11 @@ from pydantic import BaseModel, ConfigDict, Field
 from hubernate_core import cost
 from hubernate_core.cost import PriceList
 
+from ..actor import Actor
 from ..context import Work
 from ..store import prices, usage, usage_sums
 from ..store.usage_sums import Days, Scope, Used
-from .actor import Actor, Deed, note
+from .deeds import Deed, note
 
 
 class By(StrEnum):

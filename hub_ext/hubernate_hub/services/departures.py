@@ -15,13 +15,14 @@ from hubernate_core.source import SourceSpec
 from hubernate_core.tenant import TenantDocument
 from hubernate_core.wire import Leftover
 
+from ..actor import Actor
 from ..context import Work
 from ..store import audit, checkpoints, departures, members, operations, servers, sources, team_images, tenants
 from ..store.departures import Departure
 from ..store.servers import ServerRow
 from ..store.tenants import TenantRow
 from . import governing
-from .actor import Actor, Deed, note
+from .deeds import Deed, note
 
 
 class WhatGoes(BaseModel):

@@ -6,10 +6,11 @@ from hubernate_core.errors import InvalidInput, NotFound
 from hubernate_core.names import check_tenant_name
 from hubernate_core.tenant import Member, TenantDocument, TenantSettings, check_own_change
 
+from ..actor import Actor
 from ..context import Work
 from ..store import members, tenants
 from ..store.tenants import TenantRow
-from .actor import Actor, Deed, note
+from .deeds import Deed, note
 
 
 def document_of(work: Work, row: TenantRow) -> TenantDocument:

@@ -8,12 +8,13 @@ from hubernate_core.names import SourceId, new_id
 from hubernate_core.source import Credential, Source, SourceSpec, check_credential
 from hubernate_core.source_place import DatabasePlace, FilesPlace, clash
 
+from ..actor import Actor
 from ..context import Work
 from ..data.access import owner_of
 from ..data.cipher import Cipher
 from ..data.reader import Reader
 from ..store import sources, tenants
-from .actor import Actor, Deed, note
+from .deeds import Deed, note
 
 _PER_TENANT = 200
 _log = logging.getLogger(__name__)

@@ -18,12 +18,13 @@ from hubernate_core.team_image import MadeFrom, TeamImage, contents
 from hubernate_core.tenant import Tenant
 from hubernate_core.wire import Copied, Copy
 
+from ..actor import Actor
 from ..context import Work
 from ..store import checkpoints, servers, team_images, tenants
 from ..store.servers import ServerRow
 from ..store.tenants import TenantRow
 from . import ledger
-from .actor import Actor, Deed, note
+from .deeds import Deed, note
 
 _MOST = 50
 """Offered by one tenant at the same time: the start form shows them all."""

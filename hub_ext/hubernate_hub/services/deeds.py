@@ -1,23 +1,13 @@
-"""Who does what to whom, for the audit log."""
+"""What is done to whom, written into the audit log in the transaction that does it."""
 
 from dataclasses import dataclass
 from typing import Any
 
 from hubernate_core.names import TenantId
 
+from ..actor import Actor
 from ..context import Work
 from ..store import audit
-
-
-@dataclass(frozen=True)
-class Actor:
-    """A person at one request. `role` is what they are to the tenant or server they act on."""
-
-    name: str
-    role: str
-    platform_admin: bool = False
-    origin: str = ""
-    request_id: str = ""
 
 
 @dataclass(frozen=True)
