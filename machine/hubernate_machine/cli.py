@@ -157,7 +157,10 @@ def backup(
     file: Annotated[Path, typer.Argument(help="where to write; it must not be there yet")],
     keys: Annotated[bool, typer.Option("--keys", help="with the signing key, data keys and accounts in it")] = False,
 ) -> None:
-    """Copy the platform's database and settings into one file, also while it runs; say what else to keep."""
+    """Copy the platform's database and settings into one file, also while it runs; say what else to keep.
+
+    Example: hubernate backup monday.tar
+    """
     layout = Layout(read_settings().state)
     status_command.known_platform(layout)
     backup_command.backup(layout, file, keys=keys)
@@ -165,7 +168,10 @@ def backup(
 
 @app.command()
 def restore(file: Annotated[Path, typer.Argument(help="what `hubernate backup` wrote")]) -> None:
-    """Put a backup back, the platform being down. Checkpoints are looked for before any is deleted."""
+    """Put a backup back, the platform being down. Checkpoints are looked for before any is deleted.
+
+    Example: hubernate restore monday.tar
+    """
     layout = Layout(read_settings().state)
     ensure_folders(layout)
     with alone(layout):

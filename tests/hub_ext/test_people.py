@@ -37,6 +37,7 @@ def saved_ones(ada: Caller, server: Started) -> list[dict[str, Any]]:
 def test_everything_foreign_is_not_found(service: Running, ada: Caller, asleep: Started) -> None:
     checkpoint = saved_ones(ada, asleep)[0]
     values = {"server": asleep.id, "operation": checkpoint["operation_id"], "checkpoint": checkpoint["id"]}
+    values |= {"place": "p123456789"}  # whose place is whose: test_queue
     bodies = {"/operations": {"kind": "stop"}, "/keep-awake": {"minutes": 5}, "checkpoints/{checkpoint}": {"name": "x"}}
     document = service.ask("GET", "/api/v1/openapi.json").json()
     eve, tried = service.person("eve"), []

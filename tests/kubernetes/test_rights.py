@@ -58,6 +58,7 @@ def test_the_service_needs_each_of_its_rights(tmp_path: Path) -> None:
         assert kube is not None
         _start_and_stop(platform)
         _loosen(platform)
+        _delete_a_tenant(platform)
         _meet_a_foreign_namespace(platform)
         role = f"{platform.instance}-service"
 
@@ -84,6 +85,16 @@ def _loosen(platform: Platform) -> None:
     loose = {"metadata": {"labels": {level: "privileged"}}}
     platform.admin("PATCH", path, loose, kind="application/merge-patch+json")
     eventually("it is right", lambda: platform.admin("GET", path)["metadata"]["labels"][level] == "restricted")
+
+
+def _delete_a_tenant(platform: Platform) -> None:
+    """Its namespace goes with it."""
+    root = platform.service.person("root", admin=True)
+    assert root("POST", "/tenants", json={"name": "leaving"}).status_code == 201
+    eventually("its namespace is there", lambda: platform.namespace("leaving"))
+    assert root("POST", "/tenants/leaving/deletion").status_code == 200
+    assert root("DELETE", "/tenants/leaving?confirm=leaving").status_code == 204
+    eventually("it is gone", lambda: not platform.namespace("leaving"))
 
 
 def _meet_a_foreign_namespace(platform: Platform) -> None:

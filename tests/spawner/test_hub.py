@@ -82,6 +82,7 @@ def test_a_start_a_page_and_a_stop(hub: HubProcess, installed: Installed) -> Non
         "profile": "base",
         "tenant": "",
         "checkpoint_id": None,
+        "team_image": "",
         "wait": False,
     }
     assert browser.get("/user/ada/api").status_code == 200, "through the proxy and the gate"

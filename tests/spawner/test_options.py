@@ -1,9 +1,9 @@
 """Options as they come from forms and from the REST API: what is refused, and what the start form shows."""
 
+import json
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
-import httpx
 import pytest
 
 from hubernate_core.checkpoint import Checkpoint
@@ -191,11 +191,11 @@ def test_a_refusal_by_a_quota_is_a_table_of_who_uses_what_and_escaped() -> None:
         "resource": "cpu", "scope": "tenant", "limit": 8000, "used": 7000, "wanted": 2000,
         "by": [{"user": "<img src=x>", "amount": 7000}],
     }  # fmt: skip
-    answer = httpx.Response(409, json={"detail": "Team Physics is full.", "shortfalls": [short]})
-    problem = _refusal(answer, "POST servers/start")
+    answer = json.dumps({"detail": "Team Physics is full.", "shortfalls": [short]}).encode()
+    problem = _refusal(409, answer, "POST servers/start")
     assert isinstance(problem, OverQuota)
     html = make_refusal(problem)
     for part in ("7 cores of 8 cores", "2 cores", "&lt;img src=x&gt; 7 cores", "Team Physics is full."):
         assert part in html
     assert "<img" not in html
-    assert not isinstance(_refusal(httpx.Response(409, json={"detail": "busy"}), "x"), OverQuota)
+    assert not isinstance(_refusal(409, b'{"detail": "busy"}', "x"), OverQuota)
