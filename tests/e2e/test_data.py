@@ -33,7 +33,7 @@ def test_a_notebook_reads_its_teams_data_and_no_other(platform: Installation) ->
     assert made.status_code == 201, made.text
     read_by(ada, "research", "['sales'] 4.0")
     # Their unnamed server: the tests of idling leave linus as many named ones as a person may have.
-    linus.start(profile="base", tenant="analytics", start="clean")  # whatever others left in it
+    linus.at_rest().start(profile="base", tenant="analytics", start="clean")  # whatever others left in it
     with pytest.raises(AssertionError, match="FileNotFoundError"):
         linus.run(_READ)
     assert linus.run("import hubernate; print(hubernate.sources())").strip() == "[]"

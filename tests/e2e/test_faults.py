@@ -210,18 +210,25 @@ def test_a_locked_database_refuses_and_forgets_nothing(platform: Installation) -
 def lose(platform: Installation, checkpoint: dict[str, str]) -> None:
     """Delete a saved image from the registry and from the engine, behind the platform's back."""
     name = f"{platform.settings['registry']}/{checkpoint['repository']}"
+    engine = docker.from_env()
+    saved = f"{name}@{checkpoint['digest']}"
+    # The agent makes it ready in the background: a pull that is under way would bring it back.
+    wait_until("the image is ready on the engine", lambda: saved in _digests(engine))
     manifest = f"http://{platform.settings['registry']}/v2/{checkpoint['repository']}/manifests/{checkpoint['digest']}"
     assert httpx.delete(manifest, timeout=30).status_code == 202
-    engine = docker.from_env()
 
     def gone() -> bool:
         try:
-            engine.images.remove(f"{name}@{checkpoint['digest']}", force=True)
+            engine.images.remove(saved, force=True)
         except docker.errors.ImageNotFound:
             return True
         return False
 
     wait_until("the image is gone from the engine", gone)
+
+
+def _digests(engine: docker.DockerClient) -> set[str]:
+    return {digest for image in engine.images.list() for digest in image.attrs["RepoDigests"] or ()}
 
 
 def failure_of_start(person: Person, **options: str) -> str:

@@ -15,7 +15,7 @@ pytestmark = [pytest.mark.platform, pytest.mark.docker, pytest.mark.browser, pyt
 
 def test_a_person_is_warned_in_jupyterlab_and_keeps_it_awake(platform: Installation) -> None:
     linus = platform.person("linus")
-    linus.start(profile="base", tenant=TENANT)
+    linus.at_rest().start(profile="base", tenant=TENANT)
     with visiting(platform.url, "warning") as visitor:
         visitor.log_in("linus", platform.accounts()["user_password"])
         visitor.page.goto(f"{platform.url}/user/linus/lab")
