@@ -46,14 +46,7 @@ class House:
     def told(self, done: Done) -> None:
         """The service knows this much."""
         with self._lock:
-            before = self._done
-            self._done = Done(
-                _without(before.forgotten, done.forgotten),
-                _without(before.copied, done.copied),
-                _without(before.removed, done.removed),
-                _without(before.found, done.found),
-                _without(before.missing, done.missing),
-            )
+            self._done = Done._make(_without(mine, theirs) for mine, theirs in zip(self._done, done, strict=True))
 
     def order(self, orders: Orders) -> None:
         """Do this from now on."""
@@ -87,14 +80,7 @@ class House:
             tuple(each for each, seen in there.items() if not seen),
         )
         with self._lock:
-            before = self._done
-            self._done = Done(
-                _with(before.forgotten, done.forgotten),
-                _with(before.copied, done.copied),
-                _with(before.removed, done.removed),
-                _with(before.found, done.found),
-                _with(before.missing, done.missing),
-            )
+            self._done = Done._make(_with(mine, theirs) for mine, theirs in zip(self._done, done, strict=True))
         self._cache.prepare(orders.prefetch, self._stop)
 
     def _remove(self, leftovers: Sequence[Leftover]) -> tuple[Leftover, ...]:

@@ -6,7 +6,6 @@ F28, F30, F34, F35, F46. On the fake; whole hubs are in tests/spawner and tests/
 import asyncio
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
 
 import pytest
 
@@ -20,7 +19,7 @@ from hubernate_spawner.kube_start import PodRunning, find
 from hubernate_spawner.progress import Log
 from support.fake_kube.faults import Fault
 from support.kube_spawner import begin, connected
-from support.kube_tenant import IMAGE, Tenancy, a_tenancy
+from support.kube_tenant import Tenancy, a_tenancy, bare_pod
 
 MANY = 40
 
@@ -41,34 +40,11 @@ def running(tenancy: Tenancy, count: int) -> list[PodRunning]:
             names.KUBE_SERVER: server, names.KUBE_GENERATION: "1",
         }  # fmt: skip
         name = names.server_pod(service.instance, server, 1)
-        made = tenancy.kube.create(_pod(name, service.namespace, labels))
+        made = tenancy.kube.create(bare_pod(name, service.namespace, labels))
         found.append(PodRunning(server, 1, service.namespace, name, made["metadata"]["uid"]))
     for each in found:
         tenancy.kube.wait("pods", each.namespace, each.pod, lambda pod: pod and pod["status"]["phase"] == "Running", 60)
     return found
-
-
-def _pod(name: str, namespace: str, labels: dict[str, str]) -> dict[str, Any]:
-    confined = {"allowPrivilegeEscalation": False, "capabilities": {"drop": ["ALL"]}}
-    small = {"cpu": "1m", "memory": "1Mi", "ephemeral-storage": "1Mi"}
-    container = {
-        "name": "notebook",
-        "image": IMAGE,
-        "securityContext": confined,
-        "resources": {"limits": small, "requests": small},
-    }
-    security = {"runAsNonRoot": True, "seccompProfile": {"type": "RuntimeDefault"}}
-    return {
-        "apiVersion": "v1",
-        "kind": "Pod",
-        "metadata": {"name": name, "namespace": namespace, "labels": labels},
-        "spec": {
-            "containers": [container],
-            "securityContext": security,
-            "serviceAccountName": "notebook",
-            "restartPolicy": "Never",
-        },
-    }
 
 
 @pytest.mark.parametrize("how", ["errors", "stale"])

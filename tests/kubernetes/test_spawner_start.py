@@ -30,7 +30,8 @@ from hubernate_spawner.turns import AT_ONCE
 from support.fake_kube.faults import Fault
 from support.fake_kube.runtime import Behaviour
 from support.kube_spawner import begin, connected
-from support.kube_tenant import GATE_IMAGE, IMAGE, Tenancy, a_tenancy
+from support.kube_tenant import GATE_IMAGE, IMAGE, Tenancy, a_tenancy, bare_pod
+from support.queueing import check_position_was_told
 from support.tickets import CANARY, hub_env
 
 
@@ -64,13 +65,7 @@ async def test_a_start_tells_its_position_while_it_waits(tenancy: Tenancy, ports
     service.queue = [2, 2, 1]
     told = Log()
     await begin(ports, told)
-    lines = [event.message for event in told.events if "position" in event.message]
-    why = "Team Research uses 4 of 4 running servers (eve 4); this needs 1 more."
-    assert lines == [f"Waiting for quota: position {number} of 5. {why}" for number in (2, 1)]
-    assert [event.percent for event in told.events] == sorted(event.percent for event in told.events)
-    asked = service.called("start")
-    assert [each["place"] for each in asked] == [None, service.place_id], "asked again, it says which place it had"
-    assert service.called("leave") == []
+    check_position_was_told(service, told, (2, 1))
 
 
 async def test_a_first_start_and_a_later_one(tenancy: Tenancy, ports: KubePorts) -> None:
@@ -261,31 +256,13 @@ async def test_a_pod_of_an_older_attempt_is_used_and_never_deleted(tenancy: Tena
 async def test_a_foreign_pod_of_that_name_is_left_alone(tenancy: Tenancy, ports: KubePorts) -> None:
     service = tenancy.service
     name = names.server_pod(service.instance, names.ServerId(service.server_id), 1)
-    pod = foreign_pod(name, service.namespace)
+    pod = bare_pod(name, service.namespace, {})
     made = tenancy.kube.create(pod)
     with pytest.raises(Broken, match="not this server's"):
         await begin(ports)
     now = tenancy.kube.get("pods", service.namespace, name)
     assert now is not None and now["metadata"]["uid"] == made["metadata"]["uid"]
     assert "deletionTimestamp" not in now["metadata"]
-
-
-def foreign_pod(name: str, namespace: str) -> dict[str, Any]:
-    confined = {"allowPrivilegeEscalation": False, "capabilities": {"drop": ["ALL"]}}
-    small = {"cpu": "1m", "memory": "1Mi", "ephemeral-storage": "1Mi"}
-    container = {
-        "name": "other",
-        "image": IMAGE,
-        "securityContext": confined,
-        "resources": {"limits": small, "requests": small},
-    }
-    security = {"runAsNonRoot": True, "seccompProfile": {"type": "RuntimeDefault"}}
-    return {
-        "apiVersion": "v1",
-        "kind": "Pod",
-        "metadata": {"name": name, "namespace": namespace, "labels": {}},
-        "spec": {"containers": [container], "securityContext": security, "serviceAccountName": "notebook"},
-    }
 
 
 async def test_a_foreign_claim_is_left_alone(tenancy: Tenancy, ports: KubePorts) -> None:

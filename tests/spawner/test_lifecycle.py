@@ -25,6 +25,7 @@ from hubernate_spawner.plan import Facts, make_network
 from hubernate_spawner.progress import Log
 from hubernate_spawner.start import ImageMissing, Start
 from support.fake_service import Installed
+from support.queueing import check_position_was_told
 from support.tickets import CANARY, hub_env, ticket
 
 pytestmark = pytest.mark.docker
@@ -86,13 +87,7 @@ async def test_a_start_tells_its_position_while_it_waits(installed: Installed, p
     service.queue = [2, 2, 1]
     told = Log()
     await start(ports, told)
-    lines = [event.message for event in told.events if "position" in event.message]
-    why = "Team Research uses 4 of 4 running servers (eve 4); this needs 1 more."
-    assert lines == [f"Waiting for quota: position {number} of 5. {why}" for number in (2, 1)]
-    assert [event.percent for event in told.events] == sorted(event.percent for event in told.events)
-    asked = service.called("start")
-    assert [each["place"] for each in asked] == [None, service.place_id], "asked again, it says which place it had"
-    assert service.called("leave") == []
+    check_position_was_told(service, told, (2, 1))
 
 
 async def test_a_start_that_takes_too_long_ends_with_what_it_waited_for(installed: Installed, ports: Ports) -> None:

@@ -42,6 +42,29 @@ STORAGE_CLASS = {
 }
 
 
+def bare_pod(name: str, namespace: str, labels: dict[str, str]) -> dict[str, Any]:
+    """A pod as small as a tenant's namespace admits, made by somebody else than a spawner."""
+    confined = {"allowPrivilegeEscalation": False, "capabilities": {"drop": ["ALL"]}}
+    small = {"cpu": "1m", "memory": "1Mi", "ephemeral-storage": "1Mi"}
+    container = {
+        "name": "notebook",
+        "image": IMAGE,
+        "securityContext": confined,
+        "resources": {"limits": small, "requests": small},
+    }
+    return {
+        "apiVersion": "v1",
+        "kind": "Pod",
+        "metadata": {"name": name, "namespace": namespace, "labels": labels},
+        "spec": {
+            "containers": [container],
+            "securityContext": {"runAsNonRoot": True, "seccompProfile": {"type": "RuntimeDefault"}},
+            "serviceAccountName": "notebook",
+            "restartPolicy": "Never",
+        },
+    }
+
+
 class Gates:
     """Answers for the gates of all pods that run, at their own addresses.
 
