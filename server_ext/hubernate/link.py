@@ -168,6 +168,8 @@ class Answer:
 
 
 _links = threading.local()
+# Two processes on one connection would get each other's answers.
+os.register_at_fork(after_in_child=_links.__dict__.clear)
 
 
 def link() -> Link:

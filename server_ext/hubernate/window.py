@@ -1,5 +1,6 @@
 """What is fetched beside what was asked for: little where somebody jumps about, much and ahead where they read on."""
 
+import os
 from concurrent.futures import Future, ThreadPoolExecutor
 from typing import Any
 
@@ -8,7 +9,21 @@ from fsspec.caching import BaseCache
 LEAST, MOST = 64 * 1024, 16 * 1024**2
 _AHEAD = 1024**2
 """Bytes of a stretch from which on the next one is fetched before anybody asks."""
-_threads = ThreadPoolExecutor(4, "hubernate-ahead")
+
+
+class _Threads:
+    """Those that fetch ahead. A process that was forked has none of its parent's, so it makes its own."""
+
+    def __init__(self) -> None:
+        self.begin()
+        os.register_at_fork(after_in_child=self.begin)
+
+    def begin(self) -> None:
+        """Have none yet: they are made when something is to be fetched."""
+        self.pool, self.process = ThreadPoolExecutor(4, "hubernate-ahead"), os.getpid()
+
+
+_threads = _Threads()
 
 
 class Window(BaseCache):  # type: ignore[misc]  # fsspec is not typed
@@ -24,6 +39,7 @@ class Window(BaseCache):  # type: ignore[misc]  # fsspec is not typed
         self._length = LEAST
         self._next = 0
         self._coming: tuple[int, Future[bytes]] | None = None
+        self._process = _threads.process
 
     def _fetch(self, start: int | None, stop: int | None) -> bytes:
         start, stop = start or 0, self.size if stop is None else min(stop, self.size)
@@ -50,6 +66,8 @@ class Window(BaseCache):  # type: ignore[misc]  # fsspec is not typed
     def _stretch(self, start: int, stop: int) -> bytes:
         """From `start` to `stop` at least."""
         coming, self._coming = self._coming, None
+        if self._process != _threads.process:  # opened before a fork: what is on its way comes to the parent
+            coming, self._process = None, _threads.process
         head = b""
         if coming is not None and coming[0] == start:
             try:
@@ -65,4 +83,4 @@ class Window(BaseCache):  # type: ignore[misc]  # fsspec is not typed
     def _go_ahead(self) -> None:
         end = self._start + len(self._held)
         if self._coming is None and end < self.size:
-            self._coming = end, _threads.submit(self.fetcher, end, min(self.size, end + self._length))
+            self._coming = end, _threads.pool.submit(self.fetcher, end, min(self.size, end + self._length))

@@ -114,7 +114,7 @@ def test_the_key_is_rotated_while_sources_are_read(platform: Platform, web: Misb
     old = (platform.service.folder / "secrets" / "data-keys").read_text()
     assert platform.ada("POST", "/data/rotate-key").status_code == 403
     rotated = platform.root("POST", "/data/rotate-key")
-    assert (rotated.status_code, rotated.json()) == (200, {"credentials": 1})
+    assert (rotated.status_code, rotated.json()) == (200, {"credentials": 1, "key": rotated.json()["key"]})
     assert (platform.service.folder / "secrets" / "data-keys").read_text() != old
     assert platform.notebook("GET", "/web/object?path=x").status_code == 200
     assert web.asked[-1] == ("GET", f"Bearer {CANARY}")
@@ -132,8 +132,9 @@ def test_a_key_in_a_mounted_secret_is_made_by_others(
     assert refused.status_code == 409 and "new-data-key" in refused.json()["detail"]
     before = keys.read_text()
     keys.write_text(make_keys(before))
-    assert platform.root("POST", "/data/rotate-key").json() == {"credentials": 1}
-    keys.write_text(only_current(keys.read_text()))
+    rotated = platform.root("POST", "/data/rotate-key").json()
+    assert rotated["credentials"] == 1
+    keys.write_text(only_current(keys.read_text(), rotated["key"]))
     assert json.loads(keys.read_text())["current"] not in before
     assert platform.notebook("GET", "/web/object?path=x").status_code == 200
     assert web.asked[-1] == ("GET", f"Bearer {CANARY}")

@@ -1,11 +1,16 @@
 """Workers are forked from a process that is fit for it, die alone, and leave nothing behind."""
 
 import asyncio
+import os
+import socket
 
 import psutil
 import pytest
 
-from hubernate_hub.data.frames import Gone
+from hubernate_hub.data.config import DataGateway
+from hubernate_hub.data.frames import FORK, Gone
+from hubernate_hub.data.pool import Pool
+from hubernate_hub.data.worker import zygote as program
 from hubernate_hub.data.zygote import Zygote
 from support.platform_service import eventually
 
@@ -61,6 +66,35 @@ def test_whoever_leaves_before_the_worker_is_there_leaves_none_behind() -> None:
         with pytest.raises(Gone):
             await asyncio.wait_for(after.receive(), 10)
         await zygote.close()
+
+    asyncio.run(scene())
+
+
+def test_a_machine_that_gives_no_process_ends_none_that_works(monkeypatch: pytest.MonkeyPatch) -> None:
+    service, control = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+    ours, theirs = socket.socketpair()
+    monkeypatch.setattr(program.os, "fork", lambda: (_ for _ in ()).throw(OSError("no more processes")))
+    with control, ours:
+        socket.send_fds(service, [FORK], [theirs.fileno()])
+        theirs.close()
+        service.shutdown(socket.SHUT_WR)
+        program._obey(control, {os.getpid()})
+        assert int.from_bytes(service.recv(64)) == 0
+        assert ours.recv(1) == b"", "the worker's end was closed"
+    service.close()
+
+
+def test_a_process_that_comes_free_goes_to_who_waits_for_one() -> None:
+    async def scene() -> None:
+        pool = Pool(DataGateway(workers=1, queue_s=30))
+        first = await pool.take("one.1")
+        waiting = asyncio.create_task(pool.take("other.1"))
+        await asyncio.sleep(0.05)
+        pool.give_back("one.1", first, healthy=True)
+        second = await asyncio.wait_for(waiting, 15)
+        assert second.pid != first.pid, "nobody gets another source's process"
+        pool.give_back("other.1", second, healthy=True)
+        await pool.close()
 
     asyncio.run(scene())
 

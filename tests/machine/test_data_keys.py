@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from hubernate_core.errors import Broken, NotFound
+from hubernate_core.errors import Broken, Conflict, NotFound
 from hubernate_hub.data.cipher import Cipher
 from hubernate_machine.kubernetes.data_keys import change_keys, make_keys, only_current
 from hubernate_machine.kubernetes.secrets import missing
@@ -52,7 +52,10 @@ def test_a_key_is_made_added_and_forgotten_and_the_service_follows(tmp_path: Pat
     mount(kubectl.text())
     assert cipher.open(sealed, "s") == VALUES and cipher.current != sealed["key"], "seen without a restart"
     again = cipher.wrap_again(sealed, "s")
-    assert change_keys(kubectl, "platform-secrets", only_current) == 1  # type: ignore[arg-type]
+    with pytest.raises(Conflict, match="under another"):
+        change_keys(kubectl, "platform-secrets", lambda text: only_current(text, sealed["key"]))  # type: ignore[arg-type]
+    kept = change_keys(kubectl, "platform-secrets", lambda text: only_current(text, again["key"]))  # type: ignore[arg-type]
+    assert kept == 1
     mount(kubectl.text())
     assert cipher.open(again, "s") == VALUES
     with pytest.raises(Broken, match="restore"):
@@ -64,4 +67,4 @@ def test_what_is_missing_or_damaged_is_left_alone() -> None:
         change_keys(Kubectl({}), "platform-secrets", make_keys)  # type: ignore[arg-type]
     for text in ("", "x", "[]", json.dumps({"current": "a", "keys": {}})):
         with pytest.raises(Broken):
-            only_current(text)
+            only_current(text, "a")

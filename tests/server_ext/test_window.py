@@ -1,10 +1,13 @@
 """Reading a remote file: the right bytes in any order, few requests for those who read on, little for who jumps."""
 
+import os
 import random
+import signal
 import threading
 
 import pytest
 
+from hubernate.link import link
 from hubernate.window import LEAST, MOST, Window
 
 CONTENT = random.Random(1).randbytes(40 * 1024**2)
@@ -62,3 +65,20 @@ def test_who_jumps_about_fetches_little() -> None:
     for at in range(30, 0, -1):
         read(window, at * 1024**2, at * 1024**2 + 100)
     assert sum(stop - start for start, stop in store.asked) <= 30 * LEAST
+
+
+def test_a_process_that_was_forked_has_threads_and_connections_of_its_own() -> None:
+    """As the workers of a PyTorch DataLoader are: with its parent's it would wait for ever, or get others' bytes."""
+    store, step, ours = Store(), 1024**2, link()
+    window = store.window()
+    for at in range(0, 8 * step, step):
+        read(window, at, at + step)
+    child = os.fork()
+    if child == 0:
+        signal.alarm(20)
+        same, fresh = True, store.window()
+        for each, begin in ((window, 8 * step), (fresh, 0)):
+            for at in range(begin, begin + 12 * step, step):
+                same = same and read(each, at, at + step) == CONTENT[at : at + step]
+        os._exit(0 if same and link() is not ours else 1)
+    assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 0

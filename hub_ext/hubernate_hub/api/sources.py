@@ -56,9 +56,10 @@ class ReadCounts(BaseModel):
 
 
 class Rotated(BaseModel):
-    """How many credentials are under the new key."""
+    """How many credentials are under the new key, and its name."""
 
     credentials: int = Field(ge=0)
+    key: str
 
 
 @router.post(_UNDER, status_code=201, openapi_extra=needs(Standing.TENANT_ADMIN, NewSource))
@@ -134,7 +135,8 @@ async def list_reads(context: ContextOf, reader: InTenant, limit: Limit = 100) -
 async def rotate_key(context: ContextOf, door: Entered) -> Rotated:
     """Put every credential under a new key and forget the former ones. For platform admins."""
     actor = door.actor(Standing.PLATFORM_ADMIN)
-    count = await context.write(use_cases.rotate_key, context.data.cipher, actor)
-    if not context.data.cipher.mounted:
-        context.data.cipher.drop_others()
-    return Rotated(credentials=count)
+    cipher = context.data.cipher
+    count, key = await context.write(use_cases.rotate_key, cipher, actor)
+    if not cipher.mounted and await context.read(use_cases.is_all_under, key):
+        cipher.drop_others()
+    return Rotated(credentials=count, key=key)

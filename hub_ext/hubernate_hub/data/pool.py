@@ -36,6 +36,8 @@ class Pool:
         self._settings = settings
         self._lanes: dict[str, _Lane] = {}
         self._all = asyncio.Semaphore(settings.workers)
+        self._wanting = 0
+        """Calls that wait because all processes of the platform are taken."""
         self._zygote = Zygote()
         self._reaper: asyncio.Task[None] | None = None
 
@@ -75,7 +77,7 @@ class Pool:
         lane = self._lanes[key]
         lane.busy -= 1
         lane.slots.release()
-        if healthy and not process.is_gone():
+        if healthy and not process.is_gone() and not self._wanting:
             lane.idle.append((time.monotonic(), process))
             return
         self._end(process)
@@ -105,6 +107,7 @@ class Pool:
     async def _fresh(self) -> Process:
         if self._all.locked():
             self._end_oldest_idle()
+        self._wanting += 1
         try:
             async with asyncio.timeout(self._settings.queue_s):
                 await self._all.acquire()
@@ -112,6 +115,8 @@ class Pool:
             raise Unavailable(
                 "all of the platform's processes for data are busy; try again in a moment", retry_after_s=5
             ) from problem
+        finally:
+            self._wanting -= 1
         try:
             return await self._zygote.fork()
         except BaseException:

@@ -56,4 +56,4 @@ async def _view(context: Context, data: DataParts, opened: Opened, path: str, *,
         if known is None:
             raise
         return known, problem.message
-    return await context.store.write(sources.keep_view, source.id, path, content, context.clock()), ""
+    return await context.store.write(sources.keep_view, source, path, content, context.clock()), ""

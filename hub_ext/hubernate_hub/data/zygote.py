@@ -67,14 +67,14 @@ class Zygote:
             answer = self._control.recv(64)
         except OSError as problem:
             self._end()
-            raise Unavailable(
-                f"no process can be made that reads sources ({problem}); try again in a moment, and look at the"
-                " memory and the number of processes of the platform service"
-            ) from problem
+            raise _none_can_be_made(str(problem)) from problem
         if not answer:
             self._end()
             raise Unavailable("the process that makes those that read sources ended (memory?); try again in a moment")
-        return int.from_bytes(answer)
+        child = int.from_bytes(answer)
+        if not child:
+            raise _none_can_be_made("the machine gave none")
+        return child
 
     def _start(self) -> None:
         # Messages, not a stream: each is taken whole.
@@ -110,6 +110,13 @@ class Zygote:
                 self._child.kill()  # its children go with it
                 self._child.wait()
             self._child = None
+
+
+def _none_can_be_made(why: str) -> Unavailable:
+    return Unavailable(
+        f"no process can be made that reads sources ({why}); try again in a moment, and look at the memory and the"
+        " number of processes of the platform service"
+    )
 
 
 def _unwanted(made: asyncio.Task[Process]) -> None:

@@ -83,8 +83,9 @@ def remove(work: Work, reader: Reader, name: str) -> Source:
     return source
 
 
-def rotate_key(work: Work, cipher: Cipher, actor: Actor) -> int:
-    """Put every credential under a new key; how many there were. A key in a mounted Secret is another's to make.
+def rotate_key(work: Work, cipher: Cipher, actor: Actor) -> tuple[int, str]:
+    """Put every credential under a new key; how many there were, and the key's name. A key in a mounted Secret is
+    another's to make.
 
     Raises:
         Conflict: the Secret has no newer key than the one in use.
@@ -98,10 +99,16 @@ def rotate_key(work: Work, cipher: Cipher, actor: Actor) -> int:
             "every credential is under the newest key that the service sees. `hubernate kubernetes new-data-key` makes"
             " one; it is here within two minutes. Nothing was changed"
         )
+    key = cipher.current
     for tenant, source, stored in rows:
         sources.reseal(work.tx, source, cipher.wrap_again(stored, owner_of(tenant, source)))
     note(work, actor, Deed("data.rotate-key", f"{len(rows)} credentials"))
-    return len(rows)
+    return len(rows), key
+
+
+def is_all_under(work: Work, key: str) -> bool:
+    """Whether no credential needs another key: one may have been sealed while the others were put under a new one."""
+    return all(stored["key"] == key for _, _, stored in sources.every_sealed(work.tx))
 
 
 def _check(work: Work, reader: Reader, spec: SourceSpec, known: Source | None) -> None:

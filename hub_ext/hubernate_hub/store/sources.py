@@ -107,15 +107,19 @@ def view(tx: Tx, source: SourceId, path: str) -> View | None:
     return None if row is None else View(row.content, row.before, row.taken_at)
 
 
-def keep_view(tx: Tx, source: SourceId, path: str, content: dict[str, Any], now: datetime) -> View:
-    """Store what was just seen; the schema before it stays beside it while it differs."""
+def keep_view(tx: Tx, seen: Source, path: str, content: dict[str, Any], now: datetime) -> View:
+    """Store what was just seen of `seen`, unless it was changed or deleted meanwhile.
+
+    The schema before it stays beside it while it differs.
+    """
+    source = seen.id
     known = view(tx, source, path)
     where = (source_views.c.source_id == source) & (source_views.c.path_sha256 == _digest(path))
     before = None if known is None else known.before
     if known is not None and known.content["schema"]["columns"] != content["schema"]["columns"]:
         before = known.content["schema"]
-    tx.execute(delete(source_views).where(where))
-    if tx.execute(select(sources.c.id).where(sources.c.id == source)).first() is not None:
+    if tx.execute(select(sources.c.id).where(sources.c.id == source, sources.c.version == seen.version)).first():
+        tx.execute(delete(source_views).where(where))
         values = {"source_id": source, "path_sha256": _digest(path), "path": path[:1024], "content": content}
         tx.execute(insert(source_views).values(**values, before=before, taken_at=now))
     return View(content, before, now)

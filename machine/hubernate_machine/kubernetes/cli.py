@@ -37,17 +37,21 @@ def new_data_key(namespace: Namespace = "hubernate", context: Context = "") -> N
     """
     count = change_keys(Kubectl(namespace, context), NAME, make_keys)
     out.print(f"{namespace}/{NAME} has {count} data keys. The service sees the new one within two minutes; then run")
-    out.print("  hubernate sources rotate-keys")
-    out.print("  hubernate kubernetes forget-data-keys", soft_wrap=True)
+    out.print("  hubernate sources rotate-keys    which names the key for")
+    out.print("  hubernate kubernetes forget-data-keys KEY", soft_wrap=True)
 
 
 @app.command("forget-data-keys")
-def forget_data_keys(namespace: Namespace = "hubernate", context: Context = "") -> None:
-    """Keep the current data key only: when `hubernate sources rotate-keys` has put everything under it.
+def forget_data_keys(
+    key: Annotated[str, typer.Argument(help="the key that `hubernate sources rotate-keys` named")],
+    namespace: Namespace = "hubernate",
+    context: Context = "",
+) -> None:
+    """Keep one data key only: the one under which `hubernate sources rotate-keys` has put everything.
 
-    Example: hubernate kubernetes forget-data-keys -n hubernate
+    Example: hubernate kubernetes forget-data-keys 5f3a9c01 -n hubernate
     """
-    change_keys(Kubectl(namespace, context), NAME, only_current)
+    change_keys(Kubectl(namespace, context), NAME, lambda text: only_current(text, key))
     out.print(f"{namespace}/{NAME} has one data key; backups of the database from before open with the former one only")
 
 

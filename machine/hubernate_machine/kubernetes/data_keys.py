@@ -6,7 +6,7 @@ import secrets
 from collections.abc import Callable
 from typing import Any
 
-from hubernate_core.errors import Broken, NotFound
+from hubernate_core.errors import Broken, Conflict, NotFound
 
 from .kubectl import Kubectl
 
@@ -28,9 +28,18 @@ def make_keys(text: str = "") -> str:
     return json.dumps({"current": name, "keys": known | {name: fresh}})
 
 
-def only_current(text: str) -> str:
-    """`text` without every key but the current one. Raises Broken."""
+def only_current(text: str, name: str) -> str:
+    """`text` without every key but `name`, which everything was put under.
+
+    Raises:
+        Conflict: it is not the current one; nothing was changed.  Broken: `text` is no such thing.
+    """
     found = _read(text)
+    if found["current"] != name:
+        raise Conflict(
+            f"{name!r} is not the current data key of the Secret, so credentials may be under another; nothing was"
+            " changed. Run `hubernate sources rotate-keys` and forget all but the key that it names"
+        )
     return json.dumps({"current": found["current"], "keys": {found["current"]: found["keys"][found["current"]]}})
 
 

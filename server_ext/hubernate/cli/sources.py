@@ -62,6 +62,7 @@ def rotate_keys(context: Context = "") -> None:
     """Put every credential under a new key. For admins of the platform. Example: hubernate sources rotate-keys"""
     done = api(context)("POST", "/data/rotate-key")
     typer.echo(f"Credentials under a new key: {done['credentials']}. Back up the file of keys.")
+    typer.echo(f"On Kubernetes, then: hubernate kubernetes forget-data-keys {done['key']}")
 
 
 def _test(call: PlatformApi, team: str, source: str) -> None:

@@ -4,7 +4,6 @@ Default readers fetch far more than they show (arrow #36754); here every reader 
 of this process has a limit besides.
 """
 
-import os
 import re
 from typing import Any
 from urllib.parse import unquote
@@ -32,7 +31,6 @@ _FORMATS = {
 
 def look(tree: Tree, path: tuple[str, ...], rows: int) -> Answer:
     """``{"path", "schema", "sample"}`` of the file that stands for `path`. Raises Fault."""
-    os.environ.setdefault("ARROW_DEFAULT_MEMORY_POOL", "system")  # the others reserve address space that is counted
     entry = _representative(tree, path)
     where = split_path(entry.path)
     partitions = [found.groups() for part in where[:-1] if (found := _PARTITION.fullmatch(part))]

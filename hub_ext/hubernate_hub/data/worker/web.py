@@ -1,5 +1,6 @@
 """Files below one http(s) URL, read only. A redirect is followed at most thrice, and every hop passes the guard."""
 
+import hashlib
 import os
 from collections.abc import Iterator
 from email.utils import parsedate_to_datetime
@@ -49,7 +50,7 @@ class Web:
 
     def read(self, path: tuple[str, ...], start: int, end: int | None, etag: str) -> Piece:
         """By a range, where the server knows ranges; else only from the start."""
-        headers = {"If-Match": f'"{etag}"'} if etag else {}
+        headers: dict[str, str] = {}
         whole = start == 0 and end is None
         if not whole:
             headers["Range"] = f"bytes={start}" if start < 0 else f"bytes={start}-{'' if end is None else end - 1}"
@@ -62,7 +63,12 @@ class Web:
         elif not whole:
             answer.close()
             raise Fault("invalid", "this web server cannot give parts of a file; read it whole")
-        return Piece(size, _etag(answer), first, length, _chunks(answer, length))
+        version = _version(answer, size)
+        # Compared here: a server may know no ETag, or only a weak one, which If-Match never matches (RFC 9110, 13.1.1).
+        if etag and version != etag:
+            answer.close()
+            raise Fault("changed", "the file is not the version that was asked for")
+        return Piece(size, version, first, length, _chunks(answer, length))
 
     def write(self, path: tuple[str, ...], content: Iterator[bytes], only_new: bool) -> Entry:
         """Not possible."""
@@ -98,24 +104,26 @@ class Web:
             raise not_found(join_path(path))
         if answer.status in (401, 403):
             raise Fault("refused", f"the web server refused this ({answer.status})")
-        if answer.status == 412:
-            raise Fault("changed", "the file is not the version that was asked for")
         raise Fault("unavailable", f"the web server answered {answer.status}")
 
 
 def _entry(path: tuple[str, ...], answer: Any) -> Entry:
-    size, modified = answer.headers.get("Content-Length"), answer.headers.get("Last-Modified")
+    length, modified = answer.headers.get("Content-Length"), answer.headers.get("Last-Modified")
+    size = int(length) if length else None
     return Entry(
         path=join_path(path),
         type="file",
-        size=int(size) if size else None,
-        etag=_etag(answer),
+        size=size,
+        etag=_version(answer, size),
         modified_at=parsedate_to_datetime(modified) if modified else None,
     )
 
 
-def _etag(answer: Any) -> str:
-    return str(answer.headers.get("ETag", "")).removeprefix("W/").strip('"')
+def _version(answer: Any, size: int | None) -> str:
+    """The file's ETag, or what else changes with it; empty where the server tells nothing of the kind."""
+    tag = str(answer.headers.get("ETag", "")).removeprefix("W/").strip('"')
+    modified = answer.headers.get("Last-Modified")
+    return tag or (hashlib.sha256(f"{modified} {size}".encode()).hexdigest()[:16] if modified else "")
 
 
 def _chunks(answer: Any, length: int) -> Iterator[bytes]:

@@ -39,8 +39,9 @@ def _obey(control: socket.socket, children: set[int]) -> None:
         if not message:
             return
         if message[:1] == FORK:
-            child = _fork(control, descriptors[0])
-            children.add(child)
+            child = _try_to_fork(control, descriptors)
+            if child:
+                children.add(child)
             control.send(child.to_bytes(PID_BYTES))
         else:
             child = int.from_bytes(message[1:])
@@ -64,6 +65,16 @@ def _end(children: set[int]) -> None:
 
 def _ended(children: set[int]) -> set[int]:
     return {child for child in children if os.waitpid(child, os.WNOHANG)[0]}
+
+
+def _try_to_fork(control: socket.socket, descriptors: list[int]) -> int:
+    """The child; 0 if the machine gives none now, which is no reason to end those that are at work."""
+    try:
+        return _fork(control, descriptors[0])
+    except (OSError, IndexError):
+        for each in descriptors:
+            os.close(each)
+        return 0
 
 
 def _fork(control: socket.socket, descriptor: int) -> int:
