@@ -43,7 +43,8 @@ def platform(tenants: int, **settings: Any) -> Iterator[tuple[Platform, FakeKube
     """
     logging.disable(logging.ERROR)
     teams: list[dict[str, Any]] = [
-        {"name": f"team-{number}", "title": "A team", "profiles": ["base"]} for number in range(tenants)
+        {"name": f"team-{number}", "title": "A team", "profiles": ["base"], "quota": {"servers": 2000, "homes": 2000}}
+        for number in range(tenants)
     ]
     with tempfile.TemporaryDirectory() as name, fake_cluster() as cluster:
         folder, kube = Path(name), _fake_of(cluster)

@@ -10,7 +10,8 @@ from .culling import Culling
 from .errors import InvalidInput, NotAllowed, shorten
 from .kubernetes import TenantKubernetes
 from .names import TenantId, check_profile_name, check_tenant_name, normalise_user
-from .quota import Quota
+from .quota import Quota, limit_of
+from .refusal import show_amount
 from .retention import Retention
 
 _GROUP_MAX = 255
@@ -123,6 +124,24 @@ class TenantDocument(TenantSettings):
         """What can be set of the tenant."""
         known = self.model_dump(mode="json", include=set(TenantSettings.model_fields))
         return TenantSettings.model_validate(known)
+
+
+def check_caps(quota: Quota) -> None:
+    """Refuse a cap of one person above the whole tenant's limit: it reads as a promise that cannot be kept.
+
+    Caps may add up to more than the tenant has: they are bounds, not shares.
+
+    Raises:
+        InvalidInput: such a cap, with both amounts.
+    """
+    for resource, cap in quota.per_user.limits.items():
+        limit = limit_of(quota.limits, resource)
+        if limit is not None and cap > limit:
+            raise InvalidInput(
+                f"quota.per_user.{'devices.' if '/' in resource else ''}{resource}",
+                f"one person may not have {show_amount(resource, cap)} where the whole team has"
+                f" {show_amount(resource, limit)}; lower this cap too, or leave it out. Nothing was changed",
+            )
 
 
 def check_own_change(before: TenantSettings, after: TenantSettings) -> None:

@@ -4,13 +4,15 @@ Beside what stands with its subject: bodies in test_people, values and races in 
 tests/core/test_names and test_sign_on, groups in tests/spawner/test_oauth.
 """
 
+import logging
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 from urllib.parse import quote
 
 import pytest
 
-from support.platform_service import Caller, Running, running
+from support.platform_service import Caller, Running, Started, running
 
 
 @pytest.fixture(scope="module")
@@ -112,6 +114,91 @@ def test_b12_b13_a_body_is_one_json_document_in_utf_8(root: Caller, body: bytes)
 )
 def test_b31_a_length_of_time_is_positive_and_in_bounds(root: Caller, patch: Any) -> None:
     assert root("PATCH", "/tenants/physics", json=patch).status_code == 422
+
+
+@pytest.fixture(scope="module")
+def lenas(service: Running) -> Started:
+    return service.start("lena")
+
+
+SERVER_NAMES = ["My.Server", "a--b", "-a", "a-", "1a", "a" * 31, "a/b", "..", "\u0430", "a\n", "%2e", "a_b"]
+
+
+@pytest.mark.parametrize("name", SERVER_NAMES, ids=ascii)
+def test_b06_a_server_is_named_by_the_hubs_rule_and_a_legacy_name_touches_nothing(
+    service: Running, lenas: Started, name: str
+) -> None:
+    refused = service.request_start("lena", name=name, profile="base")
+    assert refused.status_code == 422, refused.text
+    assert "server_name" in refused.json()["detail"]
+    mine = service.person("lena")("GET", "/servers").json()["items"]
+    assert [(each["id"], each["name"], each["state"]) for each in mine] == [(lenas.id, "", "running")]
+
+
+@pytest.mark.usefixtures("unchanged")
+@pytest.mark.parametrize(
+    ("quota", "field", "amounts"),
+    [
+        ({"memory": "8Gi", "per_user": {"memory": "9Gi"}}, "quota.per_user.memory", ("9 GiB", "8 GiB")),
+        ({"cpu": "2", "per_user": {"cpu": "2001m"}}, "quota.per_user.cpu", ("2.001 cores", "2 cores")),
+        ({"servers": 3, "per_user": {"servers": 4}}, "quota.per_user.servers", ("4", "3")),
+        ({"per_user": {"devices": {"nvidia.com/gpu": 1}}}, "quota.per_user.devices.nvidia.com/gpu", ("1", "0")),
+    ],
+    ids=["memory", "cpu", "servers", "device"],
+)
+def test_b10_nobody_is_promised_more_than_the_whole_team_has(
+    root: Caller, quota: Any, field: str, amounts: tuple[str, ...]
+) -> None:
+    for method, path, more in (("PATCH", "/tenants/physics", {}), ("POST", "/tenants", {"name": "geology"})):
+        answer = root(method, path, json=more | {"quota": quota})
+        assert answer.status_code == 422, answer.text
+        assert all(part in answer.json()["detail"] for part in (field, *amounts))
+
+
+def test_b10_caps_may_add_up_to_more_than_the_team_has(root: Caller) -> None:
+    fits = {"quota": {"memory": "8Gi", "per_user": {"memory": "8Gi"}}}
+    assert root("PATCH", "/tenants/physics", json=fits).status_code == 200
+    assert root("PATCH", "/tenants/physics", json={"quota": {"memory": None, "per_user": {"memory": None}}}).is_success
+
+
+def test_b11_of_edits_that_race_on_one_version_one_is_done(root: Caller) -> None:
+    seen = root("GET", "/tenants/physics").headers["etag"]
+    with ThreadPoolExecutor(8) as pool:
+        edits = [
+            pool.submit(
+                root, "PATCH", "/tenants/physics", json={"quota": {"servers": 10 + each}}, headers={"If-Match": seen}
+            )
+            for each in range(8)
+        ]
+        answers = [each.result() for each in edits]
+    assert sorted(each.status_code for each in answers) == [200] + [412] * 7
+    (done,) = [each.json() for each in answers if each.status_code == 200]
+    assert root("GET", "/tenants/physics").json()["quota"] == done["quota"]
+
+
+def test_b21_what_a_caller_proves_themselves_by_is_in_no_answer_and_no_log(
+    service: Running, root: Caller, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level(logging.DEBUG)
+    planted = "canary-7d1f"
+    proofs = {
+        "Authorization": f"Bearer {planted}-bearer",
+        "Cookie": f"hubernate-session={planted}-session; _xsrf={planted}-xsrf",
+        "X-XSRFToken": f"{planted}-header",
+        "Idempotency-Key": root.token,
+    }
+    answers = [
+        service.ask("GET", "/api/v1/me", headers=proofs),
+        service.ask("POST", "/api/v1/tenants", headers=proofs, json={"name": "geology"}),
+        service.ask("GET", f"/api/v1/me?token={planted}-address"),
+        service.ask("GET", "/api/v1/tenants/nothing", root.token),
+        service.ask("PATCH", "/api/v1/tenants/physics", root.token, json={"quota": {"servers": "x"}}),
+    ]
+    assert all(each.status_code >= 400 for each in answers)
+    ours = [str(each.__dict__) for each in caplog.records if each.name.startswith("hubernate")]
+    assert len(ours) >= len(answers)
+    told = "".join(each.text + str(each.headers) for each in answers) + "".join(ours)
+    assert not [each for each in (planted, root.token) if each in told]
 
 
 PAGES = ["/tenants?", "/tenants/physics/servers?", "/tenants/physics/audit?", "/audit?"]

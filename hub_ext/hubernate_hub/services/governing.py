@@ -4,7 +4,7 @@ from typing import Any
 
 from hubernate_core.errors import InvalidInput, NotFound
 from hubernate_core.names import check_tenant_name
-from hubernate_core.tenant import Member, TenantDocument, TenantSettings, check_own_change
+from hubernate_core.tenant import Member, TenantDocument, TenantSettings, check_caps, check_own_change
 
 from ..actor import Actor
 from ..context import Work
@@ -25,10 +25,12 @@ def create(work: Work, actor: Actor, wanted: TenantDocument) -> TenantRow:
     """A new tenant.
 
     Raises:
-        InvalidInput: the name is malformed or reserved, or a profile does not exist.  Conflict: the name is taken.
+        InvalidInput: the name is malformed or reserved, a profile does not exist, or a cap is above its limit.
+         Conflict: the name is taken.
     """
     check_tenant_name(wanted.name)
     _check_profiles(work, wanted)
+    check_caps(wanted.quota)
     row = tenants.create(work.tx, wanted.name, wanted.settings)
     if wanted.suspended:
         row = tenants.save(work.tx, row, wanted.settings, suspended=True)
@@ -52,6 +54,8 @@ def change(work: Work, actor: Actor, row: TenantRow, wanted: TenantDocument) -> 
         return row
     check_change(actor, before, wanted)
     _check_profiles(work, wanted)
+    if wanted.quota != before.quota:
+        check_caps(wanted.quota)
     changed = tenants.save(work.tx, row, wanted.settings, suspended=wanted.suspended)
     if wanted.members != before.members:
         members.replace(work.tx, row.id, wanted.members)
