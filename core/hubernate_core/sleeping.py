@@ -108,10 +108,9 @@ def _idle(activity: Activity, rule: CullingRule, kept: datetime) -> tuple[Reason
     outside = max(last + rule.off_hours_idle_after, kept)
     # The first moment in working hours at which the one time is over, or outside of them the other.
     within = within if hours.span_at(within) else hours.next_begin(within)
-    span = hours.span_at(outside)
-    outside = outside if span is None else span[1]
-    if outside <= within:
-        return Reason.OFF_HOURS, outside, outside - last
+    off = hours.next_outside(outside)
+    if off is not None and off <= within:
+        return Reason.OFF_HOURS, off, off - last
     return Reason.IDLE, within, within - last
 
 

@@ -1,7 +1,7 @@
 """Working hours of a team: days and times of its own zone, daylight saving time included. Pure.
 
 Written as one line, ``Mon-Fri 08:00-18:00 Europe/Berlin``; days may be a list (``Mon-Thu,Sat``), and hours that end
-before they begin end on the next day.
+before they begin end on the next day, as do those that end when they begin: ``Sat 00:00-00:00`` is the whole day.
 """
 
 import re
@@ -36,8 +36,18 @@ class Hours:
     def next_begin(self, moment: datetime) -> datetime:
         """When the next working hours after `moment` begin, UTC."""
         today = moment.astimezone(self.zone).date()
-        spans = (self._span(today + timedelta(days=ahead)) for ahead in range(9))
+        # Over two weeks: hours that lie in the one which clocks leave out in spring are none in that week.
+        spans = (self._span(today + timedelta(days=ahead)) for ahead in range(16))
         return next(each[0] for each in spans if each is not None and each[0] > moment)
+
+    def next_outside(self, moment: datetime) -> datetime | None:
+        """The first moment outside of the hours that is not before `moment`, UTC; None: they go on round the week."""
+        for _ in range(len(DAYS) + 2):  # whole days adjoin
+            span = self.span_at(moment)
+            if span is None:
+                return moment
+            moment = span[1]
+        return None
 
     def _span(self, day: date) -> tuple[datetime, datetime] | None:
         if day.weekday() not in self.days:
@@ -63,9 +73,7 @@ def read_hours(text: str) -> Hours:
     try:
         begin, end = (time.fromisoformat(found[name]) for name in ("begin", "end"))
     except ValueError as problem:
-        raise ValueError(f"times go from 00:00 to 23:59; {_FORM}") from problem
-    if begin == end:
-        raise ValueError("the hours end when they begin; leave working_hours out where there are none")
+        raise ValueError(f"times go from 00:00 to 23:59, and 00:00-00:00 is the whole day; {_FORM}") from problem
     try:
         zone = ZoneInfo(found["zone"])
     except (KeyError, ValueError, OSError) as problem:  # an unknown name, one that is a path, a folder's

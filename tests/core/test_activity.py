@@ -126,6 +126,15 @@ def test_outside_working_hours_more_time_may_be_given() -> None:
     assert due == morning + delay(SERVER, morning - used), "at the next morning an hour is over"
 
 
+def test_at_midnight_between_two_whole_days_of_work_nobody_is_outside() -> None:
+    used = datetime(2026, 11, 23, 23, 30, tzinfo=UTC)
+    days = {"working_hours": "Mon-Fri 00:00-00:00 UTC", "off_hours_idle_after": 15 * MINUTE}
+    found = first(Activity(started_at=START, last_person_at=used), rule(idle_after=2 * HOUR, **days))
+    assert found.reason is Reason.IDLE and found.due_at >= used + 2 * HOUR
+    days["working_hours"] = "Mon-Sun 00:00-00:00 UTC"
+    assert first(Activity(started_at=START, last_person_at=used), rule(idle_after=2 * HOUR, **days)) == found
+
+
 def test_an_unused_gpu_is_given_back_only_where_its_use_is_read() -> None:
     gpu = rule(gpu_idle_after=30 * MINUTE)
     busy = {"started_at": START, "last_kernel_busy_at": START + 2 * HOUR}
