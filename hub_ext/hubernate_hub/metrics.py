@@ -70,7 +70,10 @@ class Metrics:
             registry=registry,
         )
         self.loop_failures = Counter(
-            "hubernate_loop_failures_total", "Rounds of a loop that failed", ["loop"], registry=registry
+            "hubernate_loop_failures_total",
+            "Rounds of a loop that failed, wholly or for one server",
+            ["loop"],
+            registry=registry,
         )
 
     def operation_ended(self, operation: Operation) -> None:

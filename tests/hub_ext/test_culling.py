@@ -6,7 +6,9 @@ from typing import Any
 
 import pytest
 
+from hubernate_core.names import ServerId
 from hubernate_core.operation import Step
+from hubernate_hub.services import culling
 from support.platform_service import Caller, Running, Started, eventually, running
 
 RULES = {"idle_after": "PT1H", "rules": [{"profiles": ["spark"], "idle_after": "PT20M", "warn_before": "PT5M"}]}
@@ -87,6 +89,50 @@ def test_keep_awake_from_the_notebook_holds_for_its_bound(service: Running) -> N
     assert relay(service, server, "GET", "sleep")["sleeps_in_s"] > 7000, "its person asked: they are there"
 
 
+def test_a_program_that_asks_for_ever_does_not_outlive_the_maximum_age(service: Running) -> None:
+    ada, server = service.person("ada"), service.start("ada")
+    rule = {"culling": {"max_age": "PT8H", "warn_before": "PT10M"}}
+    assert service.person("root", admin=True)("PATCH", "/tenants/physics", json=rule).status_code == 200
+    agent = service.agent()
+    agent.poll(server.seen())
+    service.clock.move(hours=9)
+    tells(service, server, kernels_busy=1)
+    eventually("told", lambda: shown(service, ada, server)["warned"])
+    for _ in range(3):
+        service.clock.move(minutes=4)
+        tells(service, server, kernels_busy=1)
+        relay(service, server, "POST", "keep-awake", json={"minutes": 30})
+    order = eventually("an order", lambda: agent.poll(server.seen()).orders)[0]
+    assert str(order.trigger) == "max-age"
+
+
+def test_keeping_awake_what_idles_takes_its_warning_back(service: Running) -> None:
+    ada, server = service.person("ada"), service.start("ada", profile="spark")
+    service.clock.move(minutes=19)
+    tells(service, server)
+    eventually("told", lambda: shown(service, ada, server)["warned"])
+    assert ada("POST", f"/servers/{server.id}/keep-awake", json={"minutes": 30}).status_code == 200
+    eventually("no longer", lambda: not shown(service, ada, server)["warned"])
+    assert relay(service, server, "GET", "sleep")["warn_in_s"] > 600
+
+
+def test_the_maximum_age_holds_where_the_gate_is_silent(service: Running) -> None:
+    """Nobody can say whether somebody is at work, and here that does not matter."""
+    ada, server = service.person("ada"), service.start("ada")
+    rule = {"culling": {"idle_after": "PT30M", "max_age": "PT8H", "warn_before": "PT10M"}}
+    assert service.person("root", admin=True)("PATCH", "/tenants/physics", json=rule).status_code == 200
+    agent = service.agent()
+    agent.poll(server.seen())
+    service.clock.move(hours=1)
+    assert agent.poll(server.seen(), wait_s=0.6).orders == (), "idle, perhaps: that is unknown"
+    assert not shown(service, ada, server)["warned"]
+    service.clock.move(hours=8)
+    eventually("told", lambda: shown(service, ada, server)["warned"])
+    service.clock.move(minutes=11)
+    order = eventually("an order", lambda: agent.poll(server.seen()).orders)[0]
+    assert str(order.trigger) == "max-age"
+
+
 def test_a_gpu_that_nobody_uses_is_given_back_though_a_kernel_is_busy(service: Running) -> None:
     root, server = service.person("root", admin=True), service.start("ada")
     rule = {"culling": {"gpu_idle_after": "PT30M", "warn_before": "PT0S"}}
@@ -110,6 +156,65 @@ def test_a_gpu_that_nobody_uses_is_given_back_though_a_kernel_is_busy(service: R
     tells(service, server, kernels_busy=1, gpu=0.9)
     assert agent.verify(order) == "keep", "it is used again"
     assert agent.report(order, Step.RELEASED, kept=True).status_code in (200, 409)
+
+
+def test_a_gpu_that_is_first_read_while_it_is_saved_is_not_used_by_that(service: Running) -> None:
+    ada, server = service.person("ada"), service.start("ada")
+    agent = service.agent()
+    service.clock.move(hours=1)
+    tells(service, server)
+    eventually("told", lambda: shown(service, ada, server)["warned"])
+    service.clock.move(minutes=15)
+    tells(service, server)
+    order = eventually("an order", lambda: agent.poll(server.seen()).orders)[0]
+    assert str(order.trigger) == "idle"
+    service.clock.move(seconds=5)
+    tells(service, server, gpu=0.0)  # thawed, it answers in time for the first time
+    tells(service, server)
+    tells(service, server, gpu=0.0)
+    assert agent.verify(order) == "release", "nobody came back"
+
+
+def test_a_save_that_fails_does_not_make_an_unused_gpu_used(service: Running) -> None:
+    root, server = service.person("root", admin=True), service.start("ada")
+    rule = {"culling": {"gpu_idle_after": "PT30M", "warn_before": "PT0S"}}
+    assert root("PATCH", "/tenants/physics", json=rule).status_code == 200
+    agent = service.agent()
+    tells(service, server, kernels_busy=1, gpu=0.0)
+    service.clock.move(minutes=40)
+    tells(service, server, kernels_busy=1, gpu=0.0)
+    order = eventually("an order", lambda: agent.poll(server.seen()).orders)[0]
+    tells(service, server, kernels_busy=1)  # frozen, it does not say in time what its GPU does
+    agent.say(order, Step.FAILED, reason="the registry is down")
+    tells(service, server, kernels_busy=1, gpu=0.0)
+    service.clock.move(minutes=20)
+    tells(service, server, kernels_busy=1, gpu=0.0)
+    order = eventually("another try", lambda: agent.poll(server.seen()).orders)[0]
+    assert str(order.trigger) == "gpu-idle"
+
+
+def test_one_server_that_cannot_be_judged_keeps_no_other_awake(
+    service: Running, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    odd, server = service.start("eve"), service.start("ada", profile="spark")
+    judge = culling.outlooks
+
+    def judged(activity: Any, rule: Any, which: str, now: Any) -> Any:
+        if which == odd.id:
+            raise OverflowError("date value out of range")
+        return judge(activity, rule, ServerId(which), now)
+
+    monkeypatch.setattr(culling, "outlooks", judged)
+    agent = service.agent()
+    service.clock.move(minutes=60)
+    tells(service, server)
+    eventually("told", lambda: shown(service, service.person("ada"), server)["warned"])
+    service.clock.move(minutes=6)
+    tells(service, server)
+    (order,) = eventually("an order", lambda: agent.poll(server.seen(), odd.seen()).orders)
+    assert order.server_id == server.id
+    assert [each for each in caplog.records if each.exc_info and each.__dict__.get("server") == odd.id]
+    assert service.inside.metrics.loop_failures.labels("culling")._value.get() > 0, "and it shows"
 
 
 def test_a_dry_run_says_who_would_sleep_and_changes_nothing(service: Running) -> None:

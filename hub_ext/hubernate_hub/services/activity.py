@@ -8,7 +8,7 @@ from hubernate_core.wire import GateActivity
 
 from ..context import Work
 from ..fleet import Key
-from ..store import activity, servers, tenants
+from ..store import activity, operations, servers, tenants
 from ..store.servers import ServerRow
 from .culling import keep_awake_minutes, rule_of
 
@@ -33,11 +33,18 @@ def gate_report(work: Work, row: ServerRow, body: GateActivity) -> None:
     if body.gpu is not None:
         moments["gpu_read_at"] = work.now
         # The first reading counts as use: how long it was idle before is not known.
-        if row.gpu_read_at is None or body.gpu > rule_of(work, row).gpu_floor:
+        first = row.gpu_read_at is None and not _is_saved(work, row)
+        if first or body.gpu > rule_of(work, row).gpu_floor:
             moments["last_gpu_busy_at"] = work.now
-    elif row.gpu_read_at is not None:
+    elif row.gpu_read_at is not None and not _is_saved(work, row):
         servers.change(work.tx, row.id, gpu_read_at=None)
     activity.note(work.tx, row.id, row.generation, **moments)
+
+
+def _is_saved(work: Work, row: ServerRow) -> bool:
+    """Whether it is being saved: frozen for that, it does not tell its GPU's use in time, and nobody came by when it
+    does again."""
+    return operations.open_of(work.tx, row.id) is not None
 
 
 def busy_on_cpu(work: Work, cores: dict[Key, float]) -> list[Key]:
@@ -63,6 +70,8 @@ def keep_awake(work: Work, row: ServerRow, minutes: int, *, present: bool = Fals
     if row.state is not ServerState.RUNNING:
         raise Conflict("the server does not run", server=row.id)
     until = work.now + timedelta(minutes=minutes) if minutes else None
-    servers.change(work.tx, row.id, keep_awake_until=until, warned_at=None)
+    # Who was told stays told until the culling loop finds that it sleeps later: or a program's wishes, one after the
+    # other, would put off the maximum age too.
+    servers.change(work.tx, row.id, keep_awake_until=until)
     if present and minutes:
         activity.note(work.tx, row.id, row.generation, last_person_at=work.now)

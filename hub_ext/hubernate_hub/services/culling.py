@@ -15,6 +15,7 @@ from hubernate_core.server import ServerState
 from hubernate_core.sleeping import Due, Outlook, Reason, Room, because, next_to_sleep, outlooks
 from hubernate_core.wire import SleepOutlook
 
+from ..apart import apart
 from ..context import Work
 from ..fleet import Key
 from ..store import operations, servers, tenants
@@ -64,13 +65,14 @@ def survey(work: Work) -> Survey:
     known = tenants.with_ids(work.tx, {row.tenant_id for row in rows})
     found = Survey()
     for row in rows:
-        look = _look(work, row, known[row.tenant_id].culling.rule_for(row.profile))
-        told = _told(work, row, look)
-        if told != row.warned_at:
-            found.warned[row.id, row.generation] = told
-        sure = _certain(work, row, look)
-        if sure is not None:
-            found.due.append(Due(row.id, row.tenant_id, row.node, sure.due_at))
+        with apart(work.context.metrics, "culling", "server not judged by its rule", server=row.id):
+            look = _look(work, row, known[row.tenant_id].culling.rule_for(row.profile))
+            told = _told(work, row, look)
+            if told != row.warned_at:
+                found.warned[row.id, row.generation] = told
+            sure = _certain(work, row, look)
+            if sure is not None:
+                found.due.append(Due(row.id, row.tenant_id, row.node, sure.due_at))
     return found
 
 
@@ -105,11 +107,13 @@ def _certain(work: Work, row: ServerRow, look: _Look | None) -> Outlook | None:
 
 
 def _told(work: Work, row: ServerRow, look: _Look | None) -> datetime | None:
-    """Since when its person is told; None: they need not be, or nothing reaches them."""
-    if look is None or look.heard_at is None:
+    """Since when its person is told; None: they need not be."""
+    if look is None:
         return None
-    first = look.outlooks[0]
-    return None if first.warn_at > work.now or first.warn_at == first.at else row.warned_at or work.now
+    # A silent gate puts off all but the maximum age, which comes however busy it is and may not be the soonest.
+    ahead = [each for each in look.outlooks if look.heard_at is not None or each.reason is Reason.MAX_AGE]
+    near = any(each.warn_at <= work.now and each.warn_at < each.at for each in ahead)
+    return row.warned_at or work.now if near else None
 
 
 def whose_turn(work: Work, found: Survey) -> list[ServerId]:
