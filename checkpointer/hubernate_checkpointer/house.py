@@ -67,6 +67,8 @@ class House:
                 self._round()
             except (HubernateError, OSError) as problem:
                 _log.warning("cannot look after images", extra={"problem": str(problem)})
+            except Exception:  # noqa: BLE001 - or nobody would look after images any more until the agent starts anew
+                _log.exception("cannot look after images")
 
     def _round(self) -> None:
         with self._lock:

@@ -68,4 +68,6 @@ class Inventory:
             return self._engine.cpu_seconds(container_id)
         except HubernateError as problem:
             _log.info("no CPU figure", extra={"container": container_id, "problem": problem.message})
-            return None
+        except Exception:  # noqa: BLE001 - or no server's use would be known any more: what works would seem idle
+            _log.exception("no CPU figure", extra={"container": container_id})
+        return None

@@ -1,7 +1,8 @@
 """What the loops finish: servers that died, vanished, were forgotten or never became ready; silence decides nothing."""
 
+import importlib
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -344,6 +345,103 @@ def test_who_is_taken_off_a_teams_list_or_comes_back_in_time(service: Running) -
     assert agent.poll(server.seen()).orders == (), "a slip that was taken back changes nothing"
     root("DELETE", "/tenants/physics/members/nina")
     assert str(eventually("an order", lambda: agent.poll(server.seen()).orders)[0].trigger) == "left-team"
+
+
+@pytest.mark.parametrize("back", [True, False], ids=["back in the team", "still out"])
+def test_of_whoever_left_and_is_back_the_hub_takes_the_server_back(service: Running, back: bool) -> None:
+    """The stop of a person's server failed, and the hub has dropped it meanwhile."""
+    server, agent = service.start("ada"), service.agent()
+    service.hub.groups["ada"] = []
+    order = eventually("an order", lambda: agent.poll(server.seen()).orders)[0]
+    assert str(order.trigger) == "left-team"
+    service.hub.forgets("ada")
+    if back:
+        service.hub.groups["ada"] = ["physics"]
+    agent.say(order, Step.FAILED, reason="the registry is down")
+    if back:
+        eventually("the hub is asked", lambda: service.hub.asked("POST", "users/ada/server"))
+        assert service.request_start("ada").json()["adopt"] == server.container
+    else:
+        service.clock.move(minutes=11)
+        order = eventually("another try", lambda: agent.poll(server.seen()).orders)[0]
+        assert str(order.trigger) == "left-team"
+        assert service.hub.asked("POST", "users/ada/server") == 0, "a start would be refused"
+
+
+def test_a_mapping_gone_wrong_stops_no_more_at_once_than_is_allowed(tmp_path: Path) -> None:
+    with running(tmp_path, loops=True, hub_grace_s=0.5, cull_at_once=2) as service:
+        servers = [service.start(f"user{number}") for number in range(4)]
+        agent, seen = service.agent(), [each.seen() for each in servers]
+        for number in range(4):
+            service.hub.groups[f"user{number}"] = []
+        eventually("two orders", lambda: len(agent.poll(*seen).orders) == 2)
+        time.sleep(0.5)
+        orders = agent.poll(*seen).orders
+        assert len(orders) == 2
+        agent.finish(orders[0])
+        done = orders[0].server_id
+        left = [each.seen() for each in servers if each.id != done]
+        eventually("the next", lambda: len(agent.poll(*left).orders) == 2)
+
+
+def of_none_is_known(service: Running) -> None:
+    for name in ("ada", "eve"):
+        service.hub.forgets(name)
+
+
+def of_all_left(service: Running) -> None:
+    for name in ("ada", "eve"):
+        service.hub.groups[name] = []
+
+
+def of_all_are_too_old(service: Running) -> None:
+    rule = {"culling": {"max_age": "PT8H", "warn_before": "PT0S"}}
+    assert service.person("root", admin=True)("PATCH", "/tenants/physics", json=rule).status_code == 200
+    service.clock.move(hours=9)
+
+
+def of_all_died(service: Running) -> None:
+    """What the agent sees."""
+
+
+@pytest.mark.parametrize(
+    ("loop", "act", "happens"),
+    [
+        ("hub", "hub_sync.save_and_stop", of_none_is_known),
+        ("hub", "leavers._stop_one", of_all_left),
+        ("servers", "servers._look_at", of_all_died),
+        ("culling", "culling._put_to_sleep", of_all_are_too_old),
+    ],
+)
+def test_one_server_that_cannot_be_handled_keeps_no_other_from_being_saved(
+    service: Running,
+    monkeypatch: pytest.MonkeyPatch,
+    caplog: pytest.LogCaptureFixture,
+    loop: str,
+    act: str,
+    happens: Callable[[Running], None],
+) -> None:
+    started, agent = [service.start("ada"), service.start("eve")], service.agent()
+    doomed: list[str] = []
+    where, _, name = act.partition(".")
+    module = importlib.import_module(f"hubernate_hub.reconcile.{where}")
+    handle = getattr(module, name)
+
+    def handled(work: Any, row: Any, *more: Any) -> Any:
+        server = getattr(row, "id", row)
+        if not doomed:
+            doomed.append(server)
+        if server in doomed:
+            raise RuntimeError("a row that nobody thought of")
+        return handle(work, row, *more)
+
+    monkeypatch.setattr(module, name, handled)
+    happens(service)
+    seen = [each.seen(running=happens is not of_all_died) for each in started]
+    (order,) = eventually("an order", lambda: agent.poll(*seen).orders)
+    assert [order.server_id] == [each.id for each in started if each.id not in doomed]
+    assert [each for each in caplog.records if each.exc_info and each.__dict__.get("server") in doomed]
+    assert service.inside.metrics.loop_failures.labels(loop)._value.get() > 0, "and an alert tells of it"
 
 
 def test_a_hub_that_tells_no_groups_stops_nobody(service: Running, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -6,6 +6,7 @@ from hubernate_core.names import ServerId
 from hubernate_core.operation import Kind
 from hubernate_core.sleeping import because
 
+from ..apart import apart
 from ..context import Context, Work
 from ..services import culling
 from ..services.opening import Wish, open_operation
@@ -20,9 +21,10 @@ async def cull(context: Context) -> None:
     if found.warned:
         await context.store.write(servers.warned, found.warned)
     for server in await context.read(culling.whose_turn, found):
-        node = await context.write(_put_to_sleep, server)
-        if node is not None:
-            context.bell.ring(f"node:{node}", f"server:{server}")
+        with apart(context.metrics, "culling", "server not put to sleep", server=server):
+            node = await context.write(_put_to_sleep, server)
+            if node is not None:
+                context.bell.ring(f"node:{node}", f"server:{server}")
     context.metrics.sleep_due.set(len(found.due))
 
 

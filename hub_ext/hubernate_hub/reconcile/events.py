@@ -6,7 +6,7 @@ For people alone: what cannot be told is logged and holds nothing up.
 import logging
 from datetime import timedelta
 
-from hubernate_core.errors import Conflict, NotFound
+from hubernate_core.errors import Broken, Conflict, NotFound
 from hubernate_core.manifests.events import PodRef, make_events
 from hubernate_core.names import KUBE_INSTANCE, KUBE_SERVER, KUBE_TENANT
 
@@ -45,7 +45,8 @@ class Telling:
                 await self._kube.api.create(EVENTS, event, namespace)
             except Conflict:
                 _log.debug("told before", extra={"event": name})
-            except (NotFound, Refused) as problem:  # the namespace goes away, or a right is missing
+            # The namespace goes away, a right is missing, or what we send is no Event to it.
+            except (NotFound, Refused, Broken) as problem:
                 _log.warning("not told on the pod", extra={"namespace": namespace, "cause": problem.message})
             self._told.add(name)
 

@@ -4,18 +4,19 @@ go on believing in a server that sleeps."""
 import logging
 import time
 
-from hubernate_core.errors import HubernateError, NotFound
+from hubernate_core.errors import NotFound
 from hubernate_core.names import ServerId
 from hubernate_core.operation import Kind, Step, Trigger
 from hubernate_core.server import ServerState
 
+from ..apart import apart
 from ..context import Context, Work
 from ..hub_client import Active, HubServer
 from ..services import lifecycle
 from ..services.opening import Wish, open_operation
 from ..store import operations, servers
 from ..store.servers import ServerRow
-from .leavers import Leavers, save_and_stop
+from .leavers import Leavers, out_of_team, save_and_stop
 
 _log = logging.getLogger(__name__)
 
@@ -33,22 +34,22 @@ class HubSync:
         context = self._context
         rows = await context.store.read(servers.in_states, (ServerState.STARTING, ServerState.RUNNING))
         believed = await context.hub.active()
-        await self._leavers.look(rows, believed)
+        with apart(context.metrics, "hub", "nobody looked for people who left a team"):
+            await self._leavers.look(rows, believed)
         for row in rows:
             there = _there(believed, row)
             if _agree(row, there):
                 self._since.pop(row.id, None)
                 continue
-            try:
+            with apart(context.metrics, "hub", "not settled with the hub", server=row.id):
                 await self._settle(row, there)
-            except HubernateError as problem:
-                _log.warning("not settled with the hub", extra={"server": row.id, "error": problem.message})
         awake = {(row.hub_name, row.name) for row in rows}
         alive = {row.id for row in rows}
         for user, mine in believed.items():
             for name, there in mine.servers.items():
                 if (user, name) not in awake and there.ready and there.pending is None:
-                    alive |= await self._correct(user, name)
+                    with apart(context.metrics, "hub", "not settled with the hub", user=user, server_name=name):
+                        alive |= await self._correct(user, name)
         self._since = {server: since for server, since in self._since.items() if server in alive}
 
     async def _correct(self, user: str, name: str) -> set[ServerId]:
@@ -63,11 +64,8 @@ class HubSync:
         server = min(row.id for row in rows)
         if time.monotonic() - self._since.setdefault(server, time.monotonic()) >= context.settings.hub_grace_s:
             self._since.pop(server)
-            try:
-                await context.hub.stop_server(user, name)
-                _log.warning("asked the hub to stop a server that sleeps", extra={"server": server})
-            except HubernateError as problem:
-                _log.warning("not settled with the hub", extra={"server": server, "error": problem.message})
+            await context.hub.stop_server(user, name)
+            _log.warning("asked the hub to stop a server that sleeps", extra={"server": server})
         return {server}
 
     async def _settle(self, row: ServerRow, there: HubServer | None) -> None:
@@ -85,7 +83,8 @@ class HubSync:
             self._since.pop(row.id, None)  # it is being saved: the hub may well have let go of it
             return
         if newest is not None and newest.operation.generation == row.generation and _stop_failed(newest):
-            if newest.operation.trigger is Trigger.LEFT_TEAM:  # a start would be refused: go on saving what is left
+            # Of whoever is still out a start would be refused: go on saving what is left.
+            if newest.operation.trigger is Trigger.LEFT_TEAM and await self._is_out(row):
                 await self._ring(await context.write(save_and_stop, row, Trigger.LEFT_TEAM))
             else:
                 await self._start_again(row)
@@ -93,6 +92,14 @@ class HubSync:
             exists = await context.hub.person(row.hub_name) is not None
             trigger = Trigger.FORGOTTEN if exists else Trigger.USER_DELETED
             await self._ring(await context.write(save_and_stop, row, trigger))
+
+    async def _is_out(self, row: ServerRow) -> bool:
+        """Whether its person is out of its team now; the hub lists nobody of whom it believes that nothing runs."""
+        person = await self._context.hub.person(row.hub_name)
+        if person is None:
+            return False
+        known = {row.hub_name: Active({}, person.groups)}
+        return bool(await self._context.read(out_of_team, [row], known))
 
     async def _start_again(self, row: ServerRow) -> None:
         """The stop failed and the hub has dropped the server: the hub starts it, the spawner adopts what runs."""

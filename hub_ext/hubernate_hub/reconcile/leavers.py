@@ -9,10 +9,12 @@ from hubernate_core.operation import Kind, Trigger
 from hubernate_core.server import ServerState
 
 from ..actor import Actor
+from ..apart import apart
 from ..context import Context, Work
 from ..hub_client import Active
 from ..services.deeds import Deed, note
 from ..services.opening import Wish, open_operation
+from ..services.retrying import LONGEST as RETRY_LONGEST
 from ..services.retrying import due
 from ..store import members, operations, servers
 from ..store.servers import ServerRow
@@ -36,17 +38,25 @@ class Leavers:
         more are stopped at once than idle ones, so that a mapping gone wrong does not flood the registry.
         """
         running = [row for row in rows if row.state is ServerState.RUNNING]
-        out = await self._context.read(_out_of_team, running, believed)
+        out = await self._context.read(out_of_team, running, believed)
         now, grace = time.monotonic(), self._context.settings.hub_grace_s
         self._since = {row.id: self._since.get(row.id, now) for row in out}
-        for row in out:
-            if now - self._since[row.id] >= grace:
+        ripe = [row for row in out if now - self._since[row.id] >= grace]
+        if not ripe:
+            return
+        room, ready = await self._context.read(_turn, ripe)
+        for row in ready:
+            if room <= 0:
+                break
+            with apart(self._context.metrics, "hub", "server of a person who left the team not stopped", server=row.id):
                 node = await self._context.write(_stop_one, row)
                 if node is not None:
+                    room -= 1
                     self._context.bell.ring(f"node:{node}", f"server:{row.id}")
 
 
-def _out_of_team(work: Work, rows: Sequence[ServerRow], believed: Mapping[str, Active]) -> list[ServerRow]:
+def out_of_team(work: Work, rows: Sequence[ServerRow], believed: Mapping[str, Active]) -> list[ServerRow]:
+    """Those of `rows` whose people are not in their team, as far as the hub tells."""
     circles = members.circles(work.tx, {row.tenant_id for row in rows})
     found = []
     for row in rows:
@@ -58,9 +68,22 @@ def _out_of_team(work: Work, rows: Sequence[ServerRow], believed: Mapping[str, A
     return found
 
 
+def _turn(work: Work, rows: Sequence[ServerRow]) -> tuple[int, list[ServerRow]]:
+    """How many more may be stopped now, and those of `rows` of which none is open and none failed lately."""
+    pending = [each.operation for each in operations.all_open(work.tx)]
+    going = sum(each.trigger is Trigger.LEFT_TEAM for each in pending)
+    busy = {each.server_id for each in pending}
+    failed = operations.failed_since(work.tx, work.now - RETRY_LONGEST)
+    ready = [row for row in rows if row.id not in busy and (row.id not in failed or _again(work, row))]
+    return work.context.settings.cull_at_once - going, ready
+
+
+def _again(work: Work, row: ServerRow) -> bool:
+    return due(operations.recent_of(work.tx, row.id), work.now, work.context.settings.retry_after_s)
+
+
 def _stop_one(work: Work, row: ServerRow) -> str | None:
-    going = sum(each.operation.trigger is Trigger.LEFT_TEAM for each in operations.all_open(work.tx))
-    if going >= work.context.settings.cull_at_once or operations.open_of(work.tx, row.id) is not None:
+    if operations.open_of(work.tx, row.id) is not None:
         return None
     node = save_and_stop(work, row, Trigger.LEFT_TEAM, _REASON.format(row.tenant))
     if node is not None:
@@ -78,7 +101,7 @@ def save_and_stop(work: Work, stale: ServerRow, trigger: Trigger, reason: str = 
     row = servers.lock(work.tx, stale.id)
     if row is None or row.generation != stale.generation or row.state is not ServerState.RUNNING:
         return None
-    if not due(operations.recent_of(work.tx, row.id), work.now, work.context.settings.retry_after_s):
+    if not _again(work, row):
         return None
     by = _BY if trigger is Trigger.LEFT_TEAM else "reconciler"
     return open_operation(work, row.id, Wish(Kind.STOP, trigger, by=by, reason=reason)).operation.node

@@ -5,15 +5,16 @@ import logging
 import time
 from collections.abc import Awaitable, Callable, Iterable
 
-from hubernate_core.errors import HubernateError
 from hubernate_core.operation import Operation
 from hubernate_core.server import ServerState
 
+from ..apart import apart
 from ..context import Context
 from ..kube.parts import KubeParts
 from ..kube.pods import PodName
 from ..services import pods
 from ..store import servers
+from ..store.servers import ServerRow
 
 _AT_ONCE = 16
 _EMPTY_AFTER_S = 60.0
@@ -32,16 +33,22 @@ class Removals:
         """Discard what shall not be saved; save what somebody deletes; end what ended with its node."""
         context = self._context
         discards = await context.read(pods.to_discard)
-        await _each(discards, self._discard)
+        await self._each(discards, self._discard)
         for row in await context.store.read(servers.in_states, _AWAKE):
-            if context.sight.deleting(row):
-                opened = await context.write(pods.being_deleted, row)
-                if opened is not None:
-                    _log.warning("a pod is being deleted", extra={"server": row.id, "operation": opened.id})
-                    context.bell.ring(f"node:{opened.node}", f"operation:{opened.id}", f"server:{row.id}")
+            with apart(context.metrics, "pods", "server whose pod is being deleted not saved", server=row.id):
+                await self._save_if_deleted(row)
         lost = await context.read(pods.abandoned_by_its_agent)
-        await _each(lost, self._end_if_gone)
-        await _each(await self._lasting_empties(), self._remove_empty)
+        await self._each(lost, self._end_if_gone)
+        await self._each(await self._lasting_empties(), self._remove_empty)
+
+    async def _save_if_deleted(self, row: ServerRow) -> None:
+        context = self._context
+        if not context.sight.deleting(row):
+            return
+        opened = await context.write(pods.being_deleted, row)
+        if opened is not None:
+            _log.warning("a pod is being deleted", extra={"server": row.id, "operation": opened.id})
+            context.bell.ring(f"node:{opened.node}", f"operation:{opened.id}", f"server:{row.id}")
 
     async def _discard(self, doomed: pods.Doomed) -> None:
         await self._kube.pods.remove(doomed.pod, unsaved=True, lost=doomed.lost)
@@ -68,16 +75,13 @@ class Removals:
             self._context.metrics.operation_ended(operation)
             self._context.bell.ring(f"operation:{operation.id}", f"server:{operation.server_id}")
 
+    async def _each(self, things: Iterable[object], act: Callable[..., Awaitable[None]]) -> None:
+        """`act` on all, some at a time; one that fails is tried again in the next round."""
+        slots = asyncio.Semaphore(_AT_ONCE)
 
-async def _each(things: Iterable[object], act: Callable[..., Awaitable[None]]) -> None:
-    """`act` on all, some at a time; one that fails is tried again in the next round."""
-    slots = asyncio.Semaphore(_AT_ONCE)
+        async def one(thing: object) -> None:
+            async with slots:
+                with apart(self._context.metrics, "pods", "not done, tried again", what=str(thing)):
+                    await act(thing)
 
-    async def one(thing: object) -> None:
-        async with slots:
-            try:
-                await act(thing)
-            except HubernateError as problem:
-                _log.warning("not done, tried again", extra={"what": str(thing), "error": problem.message})
-
-    await asyncio.gather(*(one(each) for each in things))
+        await asyncio.gather(*(one(each) for each in things))

@@ -3,9 +3,10 @@
 import logging
 import time
 
-from hubernate_core.errors import HubernateError, NotFound
+from hubernate_core.errors import NotFound
 from hubernate_core.names import PlaceId
 
+from ..apart import apart
 from ..context import Context, Work
 from ..services import measuring, places
 from ..store import waits
@@ -53,7 +54,8 @@ class Queue:
         silent = [row for row in rows if context.turns.silent_s(row.id) > context.settings.queue_silent_after_s]
         self._asked_at = {row.id: self._asked_at.get(row.id, 0.0) for row in silent}
         for row in silent:
-            await self._take_up(row)
+            with apart(context.metrics, "queue", "a start that waits was not taken up", place=row.id):
+                await self._take_up(row)
 
     async def _take_up(self, row: WaitRow) -> None:
         """The hub was restarted, or lost the start: have it ask again, which finds its place; in the end give it up."""
@@ -69,8 +71,6 @@ class Queue:
             _log.info("asked the hub to go on with a start that waits", extra={"place": row.id})
         except NotFound:
             await context.write(_forget, row)
-        except HubernateError as problem:
-            _log.warning("a start that waits was not taken up", extra={"place": row.id, "error": problem.message})
 
 
 def _forget(work: Work, row: WaitRow) -> None:

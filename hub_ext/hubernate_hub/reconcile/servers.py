@@ -10,6 +10,7 @@ from hubernate_core.operation import Kind, Trigger
 from hubernate_core.server import ServerState
 from hubernate_core.wire import Seen
 
+from ..apart import apart
 from ..context import Context, Work
 from ..services import retention, team_images
 from ..services.lifecycle import give_up
@@ -42,11 +43,13 @@ class Servers:
             await context.write(seed, context.catalogue.tenants)
             context.bell.ring("tenants")
         for row in await context.store.read(servers.in_states, _AWAKE):
-            if self._is_suspicious(row) and not await self._is_there_all_the_same(row):
-                self._ring(await context.write(_look_at, row))
+            with apart(context.metrics, "servers", "server not looked at", server=row.id):
+                if self._is_suspicious(row) and not await self._is_there_all_the_same(row):
+                    self._ring(await context.write(_look_at, row))
         strays = await self._lasting_strays()
         for node, seen in strays:
-            await context.write(_take_in, node, seen)
+            with apart(context.metrics, "servers", "container not taken in", server=seen.server_id):
+                await context.write(_take_in, node, seen)
         if strays:
             await self._tell_of_older_starts()
         for operation in await context.write(_note_silence):
@@ -56,9 +59,10 @@ class Servers:
         """Retention, retired images, old answers, what is remembered of starts that are over, gauges."""
         context = self._context
         for tenant in await context.read(retention.unsettled):
-            for gone in await context.write(retention.settle, tenant):
-                what = {"checkpoint": gone.stored.id, "server": gone.stored.server_id, "rule": str(gone.why)}
-                _log.info("checkpoint let go by retention", extra=what)
+            with apart(context.metrics, "housekeeping", "checkpoints of a team not looked at", tenant=tenant):
+                for gone in await context.write(retention.settle, tenant):
+                    what = {"checkpoint": gone.stored.id, "server": gone.stored.server_id, "rule": str(gone.why)}
+                    _log.info("checkpoint let go by retention", extra=what)
         for image in await context.write(team_images.sweep):
             _log.info("team image let go", extra={"image": image.id, "tenant": image.tenant_id})
         await context.store.write(agents.drop_answers, context.clock() - _ANSWERS_KEPT)
