@@ -1,5 +1,8 @@
 """Login by an identity provider; its groups are the tenants' members."""
 
+from collections.abc import Iterator
+from contextlib import contextmanager
+from contextvars import ContextVar
 from typing import Any
 
 from oauthenticator.generic import GenericOAuthenticator
@@ -12,6 +15,27 @@ from hubernate_core.sign_on import read_groups
 
 from .accounts import OneSpelling
 from .client import ServiceClient
+
+_NO = (400, 401, 403)
+"""With these a provider refuses a token; everything else is trouble of its own."""
+_in_doubt = ContextVar("_in_doubt", default=False)
+_renewed: ContextVar[dict[str, Any] | None] = ContextVar("_renewed", default=None)
+
+
+@contextmanager
+def _asking() -> Iterator[None]:
+    """Around a question to the provider: what follows is in doubt unless the provider says no, since oauthenticator
+    makes one "log in again" of all that goes wrong once the access token is over.
+
+    `refresh_user` reads it. All of a refresh is awaited in one task, where what is set here stays set; refreshes of
+    others are other tasks, with values of their own.
+    """
+    _in_doubt.set(True)
+    try:
+        yield
+    except (ProviderError, web.HTTPError) as problem:
+        _in_doubt.set((problem.code if isinstance(problem, ProviderError) else problem.status_code) not in _NO)
+        raise
 
 
 class TenantOAuthenticator(OneSpelling, GenericOAuthenticator):  # type: ignore[misc]
@@ -83,13 +107,48 @@ class TenantOAuthenticator(OneSpelling, GenericOAuthenticator):  # type: ignore[
         named |= groups & (self.allowed_groups | self.admin_groups)
         return named
 
+    async def get_token_info(self, handler: Any, params: dict[str, Any]) -> Any:
+        """What the provider gives for a code or a refresh token."""
+        with _asking():
+            tokens = await super().get_token_info(handler, params)
+        _renewed.set(tokens)
+        return tokens
+
+    async def token_to_user(self, token_info: dict[str, Any]) -> Any:
+        """What the provider says of the person with these tokens."""
+        with _asking():
+            return await super().token_to_user(token_info)
+
     async def refresh_user(self, user: Any, handler: Any = None, **options: Any) -> Any:
-        """What the provider says now; True, and so what is known, while it does not answer or says nothing usable."""
+        """What the provider says now; what is known stays while it, or the platform service, says nothing usable.
+
+        False, so that they log in again, only where it said no, or nothing is known to ask it with.
+        """
+        _in_doubt.set(False)
+        _renewed.set(None)
         try:
-            return await super().refresh_user(user, handler, **options)
-        except (ProviderError, OSError, web.HTTPError) as problem:
-            self.log.warning(
-                "the identity provider said nothing usable; keeping what is known of %s: %s",
-                shorten(user.name, 60), shorten(str(problem), 200),
-            )  # fmt: skip
+            found = await super().refresh_user(user, handler, **options)
+            if found or not _in_doubt.get():
+                return found
+            problem = "see the line before"  # oauthenticator has caught and logged it
+        except web.HTTPError as error:
+            problem = f"HTTP {error.status_code}"  # its words may be a token's
+        # The last four: a provider in maintenance answers 200 with a page, an empty body or JSON of another form, which
+        # oauthenticator takes apart unseen.
+        except (ProviderError, OSError, ValueError, KeyError, TypeError, AttributeError) as error:
+            problem = shorten(f"{type(error).__name__}: {error}", 200)
+        self.log.warning(
+            "the identity provider said nothing usable; keeping what is known of %s: %s",
+            shorten(user.name, 60), problem,
+        )  # fmt: skip
+        return await self._as_known(user)
+
+    async def _as_known(self, user: Any) -> Any:
+        """Nothing changes but tokens that were renewed already: the former refresh token may be good only once."""
+        tokens = _renewed.get()
+        if tokens is None:
             return True
+        known = await user.get_auth_state()
+        renewed = self.build_auth_state_dict(tokens, known.get(self.user_auth_state_key))
+        groups = {"groups": None} if self.manage_groups else {}
+        return {"name": user.name, "admin": None, "auth_state": known | renewed} | groups

@@ -1,5 +1,6 @@
 """Login by an identity provider: a real hub, a real provider, groups that become tenants; mistakes are named."""
 
+import asyncio
 import json
 import logging
 import os
@@ -7,10 +8,13 @@ import subprocess
 import sys
 from collections.abc import Iterator
 from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
 
 import httpx
 import pytest
 from tornado import web
+from tornado.httpclient import HTTPClientError
 from traitlets.config import Config
 
 from hubernate_core.errors import Broken, InvalidInput
@@ -133,6 +137,105 @@ async def test_groups_are_read_as_they_are(caplog: pytest.LogCaptureFixture) -> 
     assert await reader.get_user_groups({"oauth_user": {}}) == set()
     reader.auth_state_groups_key = ""
     assert await reader.get_user_groups({"oauth_user": {}}) == set(), "teams' own lists decide alone"
+
+
+class Answers:
+    """A provider: what it answers to each question, in turn, at the two addresses that a refresh asks."""
+
+    def __init__(self, userinfo: list[object], token: object = None) -> None:
+        self._userinfo, self._token = iter(userinfo), token
+
+    async def __call__(self, url: str, *_: object, **__: object) -> object:
+        await asyncio.sleep(0)
+        answer = next(self._userinfo) if url.startswith("https://idp.example/u") else self._token
+        if isinstance(answer, int):
+            raise HTTPClientError(answer)
+        if isinstance(answer, Exception):
+            raise answer
+        return answer
+
+
+KNOWN = {
+    "access_token": "a1", "refresh_token": "r1", "token_response": {"access_token": "a1", "token_type": "Bearer"},
+    "oauth_user": {"sub": "ada", "groups": ["physics"]},
+}  # fmt: skip
+NEW = {"access_token": "a2", "refresh_token": "r2", "token_type": "Bearer"}
+AWAY: list[object] = [503, 599, ConnectionRefusedError(), json.JSONDecodeError("a page", "<html>", 0)]
+
+
+async def refreshed(answers: Answers, known: dict[str, object] | None = KNOWN) -> Any:
+    """What a hub with that provider makes of a person of whom `known` is known."""
+    options = {"manage_groups": True, "enable_auth_state": True, "auth_state_groups_key": "oauth_user.groups"}
+    urls = {"token_url": "https://idp.example/t", "userdata_url": "https://idp.example/u"}
+    reader = TenantOAuthenticator(config=Config(), username_claim="sub", **options, **urls)
+    reader.httpfetch = answers
+
+    async def state() -> object:
+        return None if known is None else dict(known)
+
+    return await reader.refresh_user(SimpleNamespace(name="ada", get_auth_state=state))
+
+
+async def test_groups_are_those_of_the_provider_also_after_tokens_were_renewed() -> None:
+    told = {"sub": "ada", "groups": ["biology"]}
+    assert (await refreshed(Answers([told])))["groups"] == ["biology"]
+    found = await refreshed(Answers([401, told], NEW))
+    assert (found["groups"], found["auth_state"]["access_token"]) == (["biology"], "a2")
+
+
+@pytest.mark.parametrize("trouble", AWAY, ids=repr)
+async def test_a_provider_in_trouble_logs_nobody_out_also_where_the_access_token_is_over(trouble: object) -> None:
+    assert await refreshed(Answers([trouble])) is True
+    assert await refreshed(Answers([401], trouble)) is True
+
+
+@pytest.mark.parametrize("trouble", [*AWAY, {"sub": "ada"}, {"sub": "ada", "groups": "physics"}], ids=repr)
+async def test_tokens_that_were_renewed_are_kept_though_the_provider_says_no_more_then(trouble: object) -> None:
+    """A refresh token may be good only once: who keeps the former has to log in again."""
+    found = await refreshed(Answers([401, trouble], NEW))
+    tokens = {"access_token": "a2", "refresh_token": "r2", "oauth_user": KNOWN["oauth_user"]}
+    assert tokens.items() <= found["auth_state"].items()
+    assert (found["name"], found["groups"], found["admin"]) == ("ada", None, None), "nothing else changes"
+    once = {name: value for name, value in NEW.items() if name != "refresh_token"}
+    assert (await refreshed(Answers([401, trouble], once)))["auth_state"]["refresh_token"] == "r1"
+
+
+@pytest.mark.parametrize(
+    ("answers", "known"),
+    [
+        (Answers([401], 400), KNOWN),
+        (Answers([401], {"error": "invalid_grant", "error_description": "the account is disabled"}), KNOWN),
+        (Answers([401, 401], NEW), KNOWN),
+        (Answers([401]), KNOWN | {"refresh_token": None}),
+        (Answers([]), None),
+    ],
+    ids=["refresh refused", "told in words", "new token refused", "no refresh token", "nothing known"],
+)
+async def test_whom_the_provider_refuses_has_to_log_in_again(answers: Answers, known: dict[str, object] | None) -> None:
+    assert await refreshed(answers, known) is False
+
+
+async def test_no_token_is_logged_where_one_cannot_be_read(caplog: pytest.LogCaptureFixture) -> None:
+    """oauthenticator puts an ID token that is over into its error."""
+    reader = TenantOAuthenticator(config=Config(), enable_auth_state=True, userdata_from_id_token=True)
+    reader.log = logging.getLogger("hub")
+
+    async def state() -> object:
+        return {"token_response": {"id_token": "a-secret-token"}}
+
+    assert await reader.refresh_user(SimpleNamespace(name="ada", get_auth_state=state)) is True
+    assert "keeping what is known of ada" in caplog.text
+    assert "a-secret-token" not in caplog.text
+
+
+async def test_what_is_known_of_one_refresh_says_nothing_of_another() -> None:
+    """All go through one authenticator at the same time, and in one request after the other."""
+    answers = [Answers([401], 400), Answers([401], 503), Answers([401, 503], NEW), Answers([401], 400)]
+    found = await asyncio.gather(*map(refreshed, answers))
+    assert [bool(each) for each in found] == [False, True, True, False]
+    assert (await refreshed(Answers([401, 503], NEW)))["groups"] is None
+    assert await refreshed(Answers([503])) is True
+    assert await refreshed(Answers([401], 400)) is False
 
 
 @pytest.mark.parametrize(
