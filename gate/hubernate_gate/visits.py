@@ -14,6 +14,8 @@ from .config import GateSettings
 from .sessions import Session
 
 _TIMEOUT = aiohttp.ClientTimeout(total=10)
+_REFUSE_S = 5.0
+"""So long after it did not answer it is not asked: a page's requests would wait for it one after the other."""
 _AGAIN_S = 3600.0
 """A login that was not used for so long and comes back is another visit."""
 
@@ -24,6 +26,8 @@ class Visits:
     def __init__(self, client: aiohttp.ClientSession, settings: GateSettings) -> None:
         self._client = client
         self._settings = settings
+        self._ask_at = 0.0
+        self._silence = ""
 
     async def note(self, session: Session, request: BaseRequest) -> None:
         """Have the visit of `session` written down, unless it is the owner's or stands there already.
@@ -40,6 +44,9 @@ class Visits:
             session.visited_at = now
 
     async def _tell(self, session: Session, origin: str) -> None:
+        loop = asyncio.get_running_loop()
+        if loop.time() < self._ask_at:
+            raise Unavailable(_refusal(self._silence))
         body = {
             "generation": self._settings.generation,
             "visitor": session.visitor.name,
@@ -53,7 +60,8 @@ class Visits:
             async with asked as response:
                 status = response.status
         except (aiohttp.ClientError, TimeoutError, OSError) as error:
-            raise Unavailable(_refusal(f"it does not answer ({type(error).__name__})")) from error
+            self._ask_at, self._silence = loop.time() + _REFUSE_S, f"it does not answer ({type(error).__name__})"
+            raise Unavailable(_refusal(self._silence)) from error
         if status >= 300:
             raise Unavailable(_refusal(f"it answered {status}"), status=status)
 

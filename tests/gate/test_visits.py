@@ -1,11 +1,14 @@
 """Somebody else than the owner enters: written down first, once per visit, or they do not come in."""
 
 import asyncio
+from dataclasses import replace
 
 import aiohttp
 import pytest
 from aiohttp.test_utils import make_mocked_request
 
+from hubernate_core.errors import Unavailable
+from hubernate_gate import visits
 from hubernate_gate.config import load_settings
 from hubernate_gate.sessions import Session, Visitor
 from hubernate_gate.visits import Visits
@@ -69,3 +72,38 @@ async def test_what_cannot_be_written_down_does_not_happen(gate: GateProcess, ad
     gate.hub.takes_visits = True
     async with anyone.get("api/sessions") as answer:
         assert answer.status == 200
+
+
+async def test_a_service_that_does_not_answer_is_waited_for_once_and_not_by_each_request(
+    gate: GateProcess, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(visits, "_TIMEOUT", aiohttp.ClientTimeout(total=0.5))
+    asked: list[asyncio.StreamWriter] = []
+
+    def never_answers(_: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        asked.append(writer)
+
+    silent = await asyncio.start_server(never_answers, "127.0.0.1", 0)
+    url = f"http://127.0.0.1:{silent.sockets[0].getsockname()[1]}"
+    settings = replace(load_settings(gate.file), service_url=url)
+    sessions = [Session(each, "t", Visitor("root", frozenset()), 0.0) for each in "ab"]
+    async with aiohttp.ClientSession() as client:
+        noted = Visits(client, settings)
+
+        async def refused(session: Session) -> str:
+            with pytest.raises(Unavailable) as problem:
+                await noted.note(session, make_mocked_request("GET", "/"))
+            return problem.value.message
+
+        page = await asyncio.gather(*(refused(sessions[0]) for _ in range(20)))
+        assert len(asked) == 1, "the others of the page did not wait, each for as long, one after the other"
+        assert all("does not answer (" in each for each in [*page, await refused(sessions[1])])
+        assert len(asked) == 1, "and nobody else's either"
+        monkeypatch.setattr(visits, "_REFUSE_S", 0.0)
+        noted = Visits(client, settings)
+        for session in sessions:
+            await refused(session)
+        assert len(asked) == 3, "afterwards it is asked again"
+    for each in asked:
+        each.close()
+    silent.close()
