@@ -47,7 +47,7 @@ c.KubernetesBackend.not_ready_after_s = 10
 c.KubernetesBackend.tenants_every_s = 10
 """
 _CA = "ca-bundle.crt"
-_HUB = "c.Gate.activity_interval_s = 1\n"
+_HUB = "c.Gate.activity_interval_s = 1\nc.JupyterHub.named_server_limit_per_user = 40\n"
 _OVERLAY = {
     "resources": ["../../base"],
     "components": ["images"],
