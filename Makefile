@@ -41,6 +41,6 @@ check: ## Lint, types, import rules
 locks: ## Write requirements/*.txt anew from what is declared
 	@./tools/locks
 
-clean: ## Remove what builds and tests left in this clone; no user data
+clean: ## Remove what builds and tests left in this clone; keeps user data, .venv and .tools
 	rm -rf .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache dist build screenshots
-	find . -name __pycache__ -type d -not -path './.venv/*' -prune -exec rm -rf {} +
+	find . -name __pycache__ -type d -not -path './.venv/*' -not -path './.tools/*' -prune -exec rm -rf {} +

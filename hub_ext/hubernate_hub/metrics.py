@@ -65,7 +65,7 @@ class Metrics:
         self.reports_refused = Counter("hubernate_reports_refused_total", "Agents' reports refused", registry=registry)
         self.put_right = Counter(
             "hubernate_objects_put_right_total",
-            "Objects in tenants' namespaces that were not as they must be",
+            "Objects in tenants' namespaces that somebody else changed or deleted, and that were put right",
             ["kind"],
             registry=registry,
         )

@@ -26,7 +26,7 @@ class Sight(Protocol):
         """Node and container of everything whose start is none of `known`."""
 
     def left_behind(self, rows: Iterable[ServerRow | NewestStart]) -> list[tuple[str, Seen]]:
-        """Node and container of every older start of `rows` that still runs."""
+        """Node and container of every other start than those of `rows` that runs."""
 
 
 class FleetSight:

@@ -150,10 +150,20 @@ def test_an_older_start_is_told_and_one_that_never_began_is_empty() -> None:
     looked = sight(known)
     assert [node for node, _ in looked.left_behind([row(generation=4)])] == ["node-1"]
     assert looked.left_behind([row(generation=3)]) == []
+    assert looked.left_behind([]) == [], "another platform's"
     known.objects = {"uid-1": pod({"waiting": {}}, "Pending")}
     assert [each.at.uid for each in looked.never_began([])] == ["uid-1"]
     assert looked.never_began([row()]) == []
     assert looked.strays([]) == []
+
+
+def test_a_start_that_a_restored_database_lacks_is_told() -> None:
+    known = Known()
+    known.objects = {"uid-1": pod({"running": {}})}
+    looked = sight(known)
+    assert [seen.generation for _, seen in looked.left_behind([row(generation=2)])] == [3]
+    known.stale_s = 1000.0
+    assert looked.left_behind([row(generation=2)]) == []
 
 
 def test_a_node_is_in_trouble_after_a_while_by_our_own_clock() -> None:

@@ -1,6 +1,6 @@
 """What `kubectl apply -k` of each overlay would send: complete, no more than it must be, taken by a real API server.
 
-Rendered in every run; the API server's own word where KUBECONFIG names one. Checkov and the schemas: test_checkers.py.
+Rendered where kubectl is; the API server's own word where KUBECONFIG names one. Checkov and schemas: test_checkers.py.
 """
 
 from collections.abc import Iterator
@@ -12,9 +12,9 @@ import yaml
 from hubernate_core.manifests.restricted import violations
 from support.cluster import Cluster
 from support.cluster_manifests import renamed
-from support.overlays import NO_KUBECTL, OVERLAYS, Json, containers, find_kubectl, pod_templates, render, selects
+from support.overlays import KUBECTL, NO_KUBECTL, OVERLAYS, Json, containers, pod_templates, render, selects
 
-pytestmark = pytest.mark.skipif(find_kubectl() is None, reason=NO_KUBECTL)
+pytestmark = pytest.mark.skipif(KUBECTL is None, reason=NO_KUBECTL)
 _SPACE = "overlays-dryrun"
 _OF_THE_CLUSTER = ("Namespace", "ClusterRole", "ClusterRoleBinding", "PriorityClass")
 _HOST_PATHS = {

@@ -80,10 +80,12 @@ class PodSight:
         return [(pod.node, pod.seen()) for pod in strangers] if self.fresh else []
 
     def left_behind(self, rows: Iterable[ServerRow | NewestStart]) -> list[tuple[str, Seen]]:
-        """Running pods of older starts than those of `rows`."""
+        """Running pods of other starts than those of `rows`: a later one is what a restored database does not know."""
         newest = {row.id: row.generation for row in rows}
-        older = (pod for pod in self.pods() if pod.running and pod.generation < newest.get(pod.server_id, 0))
-        return [(pod.node, pod.seen()) for pod in older] if self.fresh else []
+        others = (
+            pod for pod in self.pods() if pod.running and newest.get(pod.server_id, pod.generation) != pod.generation
+        )
+        return [(pod.node, pod.seen()) for pod in others] if self.fresh else []
 
     def never_began(self, known: Iterable[ServerRow]) -> list[Pod]:
         """Pods without a thing in them that no start of `known` waits for."""

@@ -2,6 +2,8 @@
 
 import asyncio
 import contextlib
+import hashlib
+import json
 import logging
 from collections import Counter
 from collections.abc import Callable, Iterable, Mapping, Sequence
@@ -37,8 +39,11 @@ class Spaces:
     def __init__(self, api: KubeApi, instance: str, build: Callable[[Tenant], Sequence[Object]]) -> None:
         self._api, self._build, self._instance = api, build, instance
         self._known: dict[TenantId, Space] = {}
+        self._right: dict[TenantId, dict[tuple[str, str, str], str]] = {}
+        """Digest of the manifest to which each object was last known to be right: what is not so was never made or is
+        to change, by an admin's or an upgrade's word."""
         self.drift = Counter[str]()
-        """Objects that were not as they must be and were put right, by kind, since the service began."""
+        """Objects that somebody else changed or deleted and that were put right, by kind, since the service began."""
 
     def space(self, tenant: TenantId) -> Space:
         """What is known of a tenant's namespace."""
@@ -95,6 +100,7 @@ class Spaces:
             found = await self._api.get(NAMESPACES, "", name)
         except NotFound:
             self._known.pop(tenant, None)
+            self._right.pop(tenant, None)
             return True
         metadata = found.get("metadata") or {}
         self._check_ours(tenant, name, metadata)
@@ -139,6 +145,7 @@ class Spaces:
                 found = await self._api.get(NAMESPACES, "", name)
             else:
                 _log.info("namespace made", extra={"tenant": tenant, "namespace": name})
+                self._right[tenant] = {_key(NAMESPACES, manifest): _digest(manifest)}
                 return True
         metadata = found.get("metadata") or {}
         self._check_ours(tenant, name, metadata)
@@ -148,19 +155,27 @@ class Spaces:
         return False
 
     async def _put_right(self, tenant: TenantId, manifest: Object, present: _Present, *, fresh: bool) -> None:
-        resource = resource_of(manifest)
-        found = None if fresh else present.get(_key(resource, manifest))
+        resource, digest = resource_of(manifest), _digest(manifest)
+        key, right = _key(resource, manifest), self._right.setdefault(tenant, {})
+        found = None if fresh else present.get(key)
         fields = [] if found is None else differences(manifest, found)
         if found is not None and not fields:
+            right[key] = digest
             return
         try:
             await self._api.apply(manifest)
         except NotFound as problem:
             raise Unavailable(f"{problem.message}; the namespace went away meanwhile") from problem
-        if not fresh and resource.kind not in _UNREAD:
+        drifted = right.get(key) == digest
+        right[key] = digest
+        if fresh or resource.kind in _UNREAD:
+            return
+        what = {"tenant": tenant, "kind": resource.kind, "object": "/".join(key[1:]).strip("/"), "fields": fields}
+        if drifted:
             self.drift[resource.kind] += 1
-            what = {"tenant": tenant, "kind": resource.kind, "object": "/".join(name_of(manifest)).strip("/")}
-            _log.warning("a tenant's object was not as it must be and was put right", extra=what | {"fields": fields})
+            _log.warning("somebody changed or deleted a tenant's object; it was put right", extra=what)
+        else:
+            _log.info("a tenant's object was made, or changed to what it is to be now", extra=what)
 
     def _remember(self, tenant: TenantId, space: Space) -> None:
         before = self.space(tenant)
@@ -171,6 +186,10 @@ class Spaces:
             elif not before.ready or before.problem:
                 _log.info("a tenant's space is ready", extra=where)
         self._known[tenant] = space
+
+
+def _digest(manifest: Object) -> str:
+    return hashlib.sha256(json.dumps(manifest, sort_keys=True).encode()).hexdigest()
 
 
 def _key(resource: Resource, thing: Object) -> tuple[str, str, str]:

@@ -13,6 +13,7 @@ from hubernate_hub.kube.client import check_settings
 from hubernate_hub.kube.config import KubernetesBackend
 from hubernate_hub.reconcile.spaces import provision
 from hubernate_hub.store import tenants
+from support.fake_kube.faults import Fault
 from support.kube_platform import Admin, Cluster, Platform, on_cluster
 from support.platform_service import TENANTS, eventually
 
@@ -77,6 +78,44 @@ def test_drift_is_put_right(tmp_path: Path, cluster: Cluster) -> None:
 
         repaired = 'hubernate_objects_put_right_total{kind="ResourceQuota"} 1.0'
         eventually("the metrics tell it", lambda: repaired in told())
+        assert 'hubernate_objects_put_right_total{kind="NetworkPolicy"} 2.0' in told()
+
+
+def test_what_an_admin_changes_here_is_no_drift(tmp_path: Path, cluster: Cluster) -> None:
+    admin = cluster.admin
+    with on_cluster(tmp_path, cluster, backend=OFTEN) as platform:
+        namespace = ready_space(platform)
+
+        def pods() -> str:
+            return str(
+                admin("GET", f"/api/v1/namespaces/{namespace}/resourcequotas/tenant")["spec"]["hard"].get("pods")
+            )
+
+        before = pods()
+        root = platform.service.person("root", admin=True)
+        platform.change_tenant("physics", quota={"servers": 7})
+        eventually("the new quota is there", lambda: pods() != before, timeout_s=60)
+        assert "hubernate_objects_put_right_total{" not in platform.service.ask("GET", "/metrics", root.token).text
+
+
+def test_what_could_not_be_made_at_first_is_no_drift(faulty: Platform) -> None:
+    assert faulty.cluster.fake is not None
+    ready_space(faulty)
+    mend = faulty.cluster.fake.faults.add(Fault(status=500), verb="patch", resource="networkpolicies")
+    file = faulty.service.folder / "tenants.json"
+    file.write_text(json.dumps([*TENANTS, {"name": "chemistry", "title": "Chemistry"}]))
+    namespace = str(eventually("it has a namespace", lambda: faulty.namespace("chemistry")))
+    root = faulty.service.person("root", admin=True)
+
+    def told() -> str:
+        return faulty.service.ask("GET", "/metrics", root.token).text
+
+    eventually("its round failed", lambda: 'hubernate_loop_failures_total{loop="spaces"}' in told())
+    mend()
+    file.write_text(json.dumps([*json.loads(file.read_text()), {"name": "geology"}]))  # begins a round at once
+    eventually("it is made", lambda: len(items(faulty.admin, namespace, "networkpolicies")) > 1)
+    parts = faulty.service.inside.kube
+    assert parts is not None and not parts.spaces.drift
 
 
 def test_a_round_that_finds_nothing_to_repair_writes_nothing(tmp_path: Path, cluster: Cluster) -> None:
