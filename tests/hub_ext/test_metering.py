@@ -122,6 +122,9 @@ def test_days_that_are_too_old_go(tmp_path: Path) -> None:
         context = service.inside
         context.store.now(lambda tx: drop_old(Work(tx, context, context.clock())))
         assert 30 * 86400 <= used(service, "servers") <= 32 * 86400
+        with create_engine(context.settings.database).connect() as connection:
+            plan = connection.execute(text("EXPLAIN QUERY PLAN DELETE FROM usage WHERE day < '2026-11-01'")).all()
+        assert "SEARCH" in str(plan) and "SCAN" not in str(plan), "without a look at all that is kept"
 
 
 def test_the_loop_counts_by_itself(tmp_path: Path) -> None:

@@ -151,6 +151,8 @@ def test_a_chart_says_in_words_what_it_shows() -> None:
     assert made.columns[4].height == 100 and made.columns[-1].height == 1, "a little is not nothing"
     empty = chart(Series("x", "Cost", {}, "EUR"), today, today, today)
     assert (empty.summary, empty.total, empty.columns[0].height) == ("Nothing in these days.", "0.00 EUR", 0)
+    priced = chart(Series("x", "Cost", {today: Fraction(1234505, 1000)}, "EUR"), today, today, today)
+    assert priced.total == "1234.51 EUR", "as every other sum of money: half up, by the same words"
     assert [short(Fraction(each)) for each in ("0", "0.0001", "0.3149", "12.34", "99999.6")] == [
         "0", "under 0.001", "0.315", "12.3", "100,000",
     ]  # fmt: skip
