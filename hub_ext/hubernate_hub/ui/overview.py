@@ -66,8 +66,8 @@ def glance(work: Work, of: Iterable[TenantId] | None = None) -> Glance:
     tiles = [
         tile("Running", ServerState.RUNNING, "environments that are ready"),
         tile("Starting", ServerState.STARTING, "not ready yet"),
-        ("Waiting", f"{waiting:,}", "in line for room", "waiting"),
-        tile("Sleeping", ServerState.ASLEEP, "saved, and costing nothing but their checkpoints"),
+        ("Waiting", f"{waiting:,}", "in line to start", "waiting"),
+        tile("Sleeping", ServerState.ASLEEP, "saved, and holding no cores or memory"),
         ("Saved", f"{number:,}", f"checkpoint{'' if number == 1 else 's'}, {show_bytes(size)}", "stored"),
     ]
     if states.get(ServerState.DEAD):
