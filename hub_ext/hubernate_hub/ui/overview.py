@@ -23,6 +23,7 @@ from ..services import ledger, usage
 from ..store import server_lists, tenants, waits
 from ..store.usage_sums import Scope
 from . import views
+from .price_form import price_form
 from .render import page
 from .spending import Lately, Span
 
@@ -98,6 +99,7 @@ async def overview(
         return {
             "glance": glance(work),
             "spending": lately.spending(scope),
+            "prices": price_form(work, lately.books.lists),
             "rows": rows,
             "next": encode(shown[-1].name) if len(found) > _TEAMS else "",
         }

@@ -152,13 +152,25 @@
     return patch;
   }
 
-  async function teamWork(form) {
+  async function setPrices(form) {
+    const { currency, since } = form.elements;
+    if (!since.value && "known" in form.dataset && !confirm("Without a first day these prices hold for all time, and what was used before is priced anew. Go on?")) return false;
+    const filled = [...form.querySelectorAll("[data-price]")].filter((each) => each.value.trim());
+    const prices = Object.fromEntries(filled.map((each) => [each.dataset.price, each.value.trim()]));
+    await ask("PUT", "prices", { currency: currency.value, prices, since: since.value || null });
+    return true;
+  }
+
+  // Whether it was done.
+  async function send(form) {
+    if ("prices" in form.dataset) return setPrices(form);
     if (form.dataset.team) {
       await ask("PATCH", `tenants/${form.dataset.team}`, patchOf(form), { "If-Match": `"${form.dataset.version}"` });
     } else {
       const user = encodeURIComponent(form.elements.user.value.trim());
       await ask("PUT", `tenants/${form.dataset.list}/members/${user}`, { role: form.elements.role.value });
     }
+    return true;
   }
 
   // A dry run of the rules as the form has them; nothing is kept.
@@ -180,10 +192,10 @@
   }
 
   document.addEventListener("submit", async (event) => {
-    const form = event.target.closest("form[data-team], form[data-list]");
+    const form = event.target.closest("form[data-team], form[data-list], form[data-prices]");
     if (!form) return;
     event.preventDefault();
-    try { await teamWork(form); location.reload(); } catch (problem) { say(problem.message); }
+    try { if (await send(form)) location.reload(); } catch (problem) { say(problem.message); }
   });
 
   async function leave({ leave: place, label }) {
