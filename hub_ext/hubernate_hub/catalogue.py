@@ -59,6 +59,11 @@ class Catalogue:
         """Every profile there is."""
         return frozenset(self._profiles)
 
+    @property
+    def devices(self) -> frozenset[str]:
+        """Every device that some profile asks for on Kubernetes."""
+        return frozenset(device for each in self._profiles.values() for device in each.kubernetes.devices)
+
     def allowed(self, tenant: Tenant) -> dict[str, Profile]:
         """The profiles that members of `tenant` may start."""
         return {name: each for name, each in self._profiles.items() if not tenant.profiles or name in tenant.profiles}

@@ -1,6 +1,9 @@
 """The Sources page: what a person's teams have, folder by folder, with the first rows; everything escaped."""
 
+import re
+
 import httpx
+from sqlalchemy import event
 
 from .conftest import Platform
 from .misbehaving import misbehaving
@@ -42,3 +45,34 @@ def test_what_cannot_be_had_is_said_on_the_page(platform: Platform) -> None:
     assert gone.status_code == 200 and "does not answer" in gone.text
     outside = page(platform, "/sources/physics/web?path=../x", platform.ada.token)
     assert outside.status_code == 200 and "component" in outside.text
+
+
+def statements(platform: Platform, path: str) -> int:
+    """How many a page needs."""
+    seen: list[str] = []
+    engine = platform.service.inside.store._engine
+    note = lambda _connection, _cursor, statement, *_more: seen.append(statement)  # noqa: E731
+    event.listen(engine, "before_cursor_execute", note)
+    try:
+        assert page(platform, path, platform.root.token).status_code == 200
+    finally:
+        event.remove(engine, "before_cursor_execute", note)
+    return len(seen)
+
+
+def test_many_teams_and_sources_are_paged_and_need_no_more_queries(platform: Platform) -> None:
+    platform.add(FILES)
+    few = statements(platform, "/sources")
+    for number in range(30):
+        assert platform.root("POST", "/tenants", json={"name": f"team-{number:02d}"}).status_code == 201
+    for number in range(52):
+        web = {"name": f"more-{number:02d}", "place": {"kind": "http", "url": "https://data.example.com/"}}
+        platform.add(web, tenant="team-29")
+    assert statements(platform, "/sources") == few
+    first = page(platform, "/sources", platform.root.token).text
+    following = re.search(r'href="[^"]*/(sources\?cursor=[^"]+)', first)
+    assert following is not None and "team-05" in first and "team-29" not in first
+    second = page(platform, "/" + following[1].replace("&amp;", "&"), platform.root.token).text
+    assert "hub://more-49/" in second and "hub://more-50/" not in second and "and 2 more" in second
+    assert "sources?cursor=" not in second, "it is the last"
+    assert "sources?cursor=" not in page(platform, "/sources", platform.ada.token).text, "she is in one"

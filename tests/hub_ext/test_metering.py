@@ -122,6 +122,9 @@ def test_days_that_are_too_old_go(tmp_path: Path) -> None:
         context = service.inside
         context.store.now(lambda tx: drop_old(Work(tx, context, context.clock())))
         assert 30 * 86400 <= used(service, "servers") <= 32 * 86400
+        with create_engine(context.settings.database).connect() as connection:
+            plan = connection.execute(text("EXPLAIN QUERY PLAN DELETE FROM usage WHERE day < '2026-11-01'")).all()
+        assert "SEARCH" in str(plan) and "SCAN" not in str(plan), "without a look at all that is kept"
 
 
 def test_the_loop_counts_by_itself(tmp_path: Path) -> None:
@@ -132,3 +135,22 @@ def test_the_loop_counts_by_itself(tmp_path: Path) -> None:
                 return bool(connection.execute(text("SELECT count(*) FROM meters")).scalar())
 
         assert eventually("the first look", counted)
+
+
+def test_a_team_that_is_being_removed_stops_nobodys_meter(tmp_path: Path) -> None:
+    with running(tmp_path) as service:
+        root = service.person("root", admin=True)
+        root("POST", "/tenants", json={"name": "old", "members": [{"user": "zoe"}]})
+        stop(service, service.start("zoe", groups=()))
+        stop(service, service.start("ada"))
+        service.inside.settings.backend = "kubernetes"  # only there a home has a size
+        try:
+            look(service)
+            assert root("POST", "/tenants/old/deletion").status_code == 200
+            assert root("DELETE", "/tenants/old?confirm=old").status_code == 204
+            service.clock.move(hours=2)
+            look(service)
+        finally:
+            service.inside.settings.backend = "docker"
+        assert used(service, "storage", "ada") > 0 and used(service, "checkpoint_bytes", "ada") > 0
+        assert used(service, "storage", "zoe") == used(service, "checkpoint_bytes", "zoe") == 0

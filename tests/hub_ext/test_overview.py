@@ -1,5 +1,6 @@
 """The overview for a platform admin, a team's admin and a member: what needs help first, charts, who sees what."""
 
+import json
 import re
 import shutil
 from collections.abc import Iterator
@@ -151,9 +152,34 @@ def test_a_chart_says_in_words_what_it_shows() -> None:
     assert made.columns[4].height == 100 and made.columns[-1].height == 1, "a little is not nothing"
     empty = chart(Series("x", "Cost", {}, "EUR"), today, today, today)
     assert (empty.summary, empty.total, empty.columns[0].height) == ("Nothing in these days.", "0.00 EUR", 0)
+    priced = chart(Series("x", "Cost", {today: Fraction(1234505, 1000)}, "EUR"), today, today, today)
+    assert priced.total == "1234.51 EUR", "as every other sum of money: half up, by the same words"
     assert [short(Fraction(each)) for each in ("0", "0.0001", "0.3149", "12.34", "99999.6")] == [
         "0", "under 0.001", "0.315", "12.3", "100,000",
     ]  # fmt: skip
+
+
+def test_the_form_of_prices_has_what_is_counted_here_and_what_has_a_price(service: Running) -> None:
+    root, context = service.person("root", admin=True), service.inside
+    profiles = json.loads((service.folder / "profiles.json").read_text())
+    profiles[0]["kubernetes"] = {"devices": {"amd.com/gpu": 1}}
+    (service.folder / "profiles.json").write_text(json.dumps(profiles))
+    context.catalogue.refresh(strict=True)
+
+    def resources() -> list[str]:
+        return re.findall(r'data-price="([^"]+)"', page(service, root, "/overview")[1])
+
+    assert resources() == ["servers", "cpu", "memory", "checkpoint_bytes"]
+    context.settings.backend = "kubernetes"
+    try:
+        assert resources() == ["servers", "cpu", "memory", "amd.com/gpu", "storage", "checkpoint_bytes"]
+    finally:
+        context.settings.backend = "docker"
+    later = {"currency": "EUR", "prices": {"nvidia.com/gpu": "2", "storage": "1"}}
+    root("PUT", "/prices", json=later)
+    root("PUT", "/prices", json=later | {"prices": {"cpu": "7"}, "since": "2999-01-31"})
+    assert resources() == ["servers", "cpu", "memory", "nvidia.com/gpu", "storage", "checkpoint_bytes"]
+    assert "Another list begins on 31 January 2999" in page(service, root, "/overview")[1]
 
 
 @contextmanager
@@ -235,3 +261,47 @@ def test_three_people_look_at_use_and_cost(tmp_path: Path) -> None:
         assert screen.get_by_role("heading", name="Limits and rules").count() == 0, "eve is no admin"
         browser_errors = [each for each in problems if "404" not in each]
         assert browser_errors == [], "no style or script was refused"
+
+
+@pytest.mark.browser
+@pytest.mark.skipif(CHROMIUM is None, reason="no Chromium is installed (apt-get install chromium)")
+def test_a_platform_admin_sets_prices_on_the_overview(tmp_path: Path) -> None:
+    with running(tmp_path, more={"/hub/static": StaticHub()}) as service, browsing() as browser:
+        root = service.person("root", admin=True)
+        use(service, "physics", "ada", cpu=40, memory=160)
+        service.hub.browser = "root"
+        screen = browser.new_page(viewport={"width": 1200, "height": 900})
+        answers = [False, True]
+        screen.on("dialog", lambda box: box.accept() if answers.pop(0) else box.dismiss())
+        screen.goto(f"{service.url}{PREFIX}/overview")
+        cores, save = (
+            screen.get_by_role("textbox", name="Core-hours"),
+            screen.get_by_role("button", name="Put in force"),
+        )
+        expect(screen.get_by_role("textbox", name="GiB-days of homes")).to_have_count(0)
+        screen.get_by_label("Currency").fill("EUR")
+        cores.fill("0,04")
+        save.click()
+        expect(screen.get_by_role("status")).to_contain_text("'0,04' is no price")
+        assert root("GET", "/prices").json()["items"] == []
+        cores.fill("0.04")
+        save.click()
+        expect(screen.get_by_role("img", name="Cost by day")).to_be_visible()
+        assert root("GET", "/prices").json()["items"] == [
+            {"currency": "EUR", "prices": {"cpu": "0.04"}, "since": None}
+        ], "as without a first day: for all time"
+        screen.get_by_text("change what things cost").click()
+        expect(cores).to_have_value("0.04")
+        look(screen, tmp_path, "prices")
+        screen.get_by_role("textbox", name="GiB-hours of memory").fill("0.005")
+        save.click()
+        expect(cores).not_to_be_visible()
+        today = service.clock().date().isoformat()
+        assert [each["since"] for each in root("GET", "/prices").json()["items"]] == [None, today]
+        screen.get_by_text("change what things cost").click()
+        screen.get_by_label("First day (UTC)").fill("")
+        save.click()
+        assert len(root("GET", "/prices").json()["items"]) == 2, "the past is priced anew only by who says so"
+        save.click()
+        expect(save).not_to_be_visible()
+        assert len(root("GET", "/prices").json()["items"]) == 1

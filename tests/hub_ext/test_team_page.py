@@ -93,7 +93,13 @@ def test_an_admin_looks_after_members_environments(tmp_path: Path) -> None:
 
         screen.on("dialog", answer)
         screen.goto(f"{service.url}{PREFIX}/teams/physics")
-        expect(screen.get_by_role("row", name="there are newer ones")).to_contain_text("eve")
+        goes = screen.get_by_role("row", name="there are newer ones")
+        expect(goes).to_contain_text("eve")
+        goes.get_by_role("button", name="Pin").click()
+        expect(goes).to_have_count(0)
+        (pinned,) = [each for each in root("GET", f"/servers/{eve.id}/checkpoints").json()["items"] if each["pinned"]]
+        root("PATCH", f"/checkpoints/{pinned['id']}", json={"pinned": False})
+        context.store.now(lambda tx: settle(Work(tx, context, context.clock()), eve.ticket.tenant_id))
         screen.get_by_role("link", name="Environments of all members").click()
         screen.get_by_text("Checkpoints").last.click()
         older = screen.get_by_role("row").filter(has_text="ago").last
@@ -147,3 +153,32 @@ def test_a_team_is_deleted_by_typing_its_name(tmp_path: Path) -> None:
         browser.close()
         assert root("GET", "/tenants/chemistry").status_code == 404
         assert len(root("GET", "/departures").json()["items"]) == 1
+
+
+@pytest.mark.browser
+@pytest.mark.skipif(CHROMIUM is None, reason="no Chromium is installed (apt-get install chromium)")
+def test_a_long_page_keeps_live_what_is_on_the_screen(tmp_path: Path) -> None:
+    with running(tmp_path, more={"/hub/static": StaticHub()}) as service, sync_playwright() as playwright:
+        for number in range(12):
+            service.start(f"user{number:02d}")
+        service.person("root", admin=True)
+        service.hub.browser = "root"
+        browser = playwright.chromium.launch(executable_path=CHROMIUM, args=["--no-sandbox"])
+        screen = browser.new_page(viewport={"width": 1200, "height": 800})
+        asked: list[str] = []
+        screen.on("request", lambda sent: asked.append(sent.url.split("?")[0]) if "/fragment/" in sent.url else None)
+        screen.clock.install()
+        screen.goto(f"{service.url}{PREFIX}/admin")
+        cards = screen.get_by_role("article")
+        expect(cards).to_have_count(12)
+        first, last = (each.get_attribute("data-server") for each in (cards.first, cards.last))
+        with screen.expect_request(f"**/fragment/servers/{first}*"):
+            screen.clock.run_for(10_000)
+        screen.wait_for_load_state("networkidle")
+        assert 0 < len(set(asked)) < 12 and not any(str(last) in each for each in asked)
+        cards.last.scroll_into_view_if_needed()
+        with screen.expect_request(f"**/fragment/servers/{last}*"):
+            screen.clock.run_for(10_000)
+        with screen.expect_navigation():  # as when the browser goes back to a page that it kept
+            screen.evaluate("dispatchEvent(new PageTransitionEvent('pageshow', { persisted: true }))")
+        browser.close()

@@ -14,7 +14,8 @@ from hubernate_core.cost import unit_of
 from hubernate_core.metering import Key
 from hubernate_hub.context import Work
 from hubernate_hub.services.measuring import measure_tenants
-from hubernate_hub.store import usage
+from hubernate_hub.store import departures, usage, usage_sums
+from hubernate_hub.store.usage_sums import Days
 from support.platform_service import Caller, Running, running
 
 TODAY = date(2026, 11, 25)
@@ -38,6 +39,12 @@ def ask(caller: Caller, **query: Any) -> dict[str, Any]:
     assert answer.status_code == 200, answer.text
     found: dict[str, Any] = answer.json()
     return found
+
+
+def table(caller: Caller, **query: Any) -> list[dict[str, str]]:
+    answer = caller("GET", "/usage.csv", params={"from": "2026-11-01", "to": "2026-11-30"} | query)
+    assert answer.status_code == 200, answer.text
+    return list(csv.DictReader(io.StringIO(answer.text)))
 
 
 @pytest.fixture
@@ -85,6 +92,11 @@ def test_who_sees_whose_use(service: Running, root: Caller) -> None:
         assert caller("GET", "/usage.csv", params={"tenant": "biology"}).status_code == 404
         assert "bob" not in caller("GET", "/usage.csv", params={"by": "person"}).text
         assert caller("PUT", "/prices", json={"currency": "EUR", "prices": {}}).status_code == 403
+    namesake = service.person("Eve", groups=("physics",))
+    for query in ({}, {"tenant": "physics"}, {"by": "person"}, {"by": "day"}):
+        assert ask(namesake, **query)["total"] == {"amounts": {}, "cost": "0.00"}, "another spelling, another person"
+    shown = service.ask("GET", "/teams/physics", namesake.token, headers={"accept": "text/html"}).text
+    assert "core_hours-chart" not in shown
     stranger = ask(service.person("mallory"))
     assert (stranger["items"], stranger["total"]) == ([], {"amounts": {}, "cost": "0.00"})
     cursor = ask(root, by="person", limit=1)["next"]
@@ -179,9 +191,30 @@ def test_what_a_deleted_team_used_stays_in_the_books(service: Running, root: Cal
     use(service, "old", "zoe", cpu=5)
     assert root("POST", "/tenants/old/deletion").status_code == 200
     assert root("DELETE", "/tenants/old?confirm=old").status_code == 204
-    titles = {each["title"]: each["amounts"] for each in ask(root)["items"]}
-    assert titles["Old team"] == {"cpu": "5"}
     assert "Old team" not in {each["title"] for each in ask(root, to="2026-11-02")["items"]}, "unused: not there"
+    root("POST", "/tenants", json={"name": "untitled"})
+    use(service, "untitled", "max", cpu=2)
+    assert root("POST", "/tenants/untitled/deletion").status_code == 200
+    assert root("DELETE", "/tenants/untitled?confirm=untitled").status_code == 204
+    context = service.inside
+    for team in context.store.now(departures.under_way):
+        context.store.now(departures.homes_gone, team.tenant_id)
+        context.store.now(departures.emptied, team.tenant_id, context.clock())
+    titles = {each["title"]: each["amounts"] for each in ask(root)["items"]}
+    assert (titles["Old team"], titles["untitled"]) == ({"cpu": "5"}, {"cpu": "2"})
+    people = {(each["title"], each["user"], each["amounts"]["cpu"]) for each in ask(root, by="person")["items"]}
+    assert {("Old team", "zoe", "5"), ("untitled", "max", "2")} < people
+    assert people == {(row["title"], row["user"], row["core_hours"]) for row in table(root, by="person")}
+
+
+def test_a_page_of_people_reads_the_rows_of_these_only(service: Running, root: Caller) -> None:
+    ids = sorted((root("GET", f"/tenants/{name}").json()["id"], name) for name in ("physics", "biology"))
+    (first, name), (last, _) = ids[0], ids[-1]
+    use(service, name, "zz", cpu=1)
+    whole = Days(TODAY - timedelta(days=9), TODAY)
+    wanted = [(first, "ada" if name == "physics" else "bob"), (last, "bob" if name == "physics" else "ada")]
+    found = service.inside.store.now(usage_sums.by_person, whole, wanted)
+    assert sorted(found) == wanted, "nobody who stands between them in another team"
 
 
 def test_the_cost_of_this_month_is_a_metric(service: Running, root: Caller) -> None:

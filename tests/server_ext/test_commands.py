@@ -152,6 +152,12 @@ def test_a_team_is_deleted_by_typing_its_name_after_it_was_exported(
     delete = ("tenants", "delete", "chemistry", "--export", str(file))
     assert "0 environments" in hubernate(*delete, "--dry-run").stdout
     assert not file.exists()
+    assert "is not chemistry" in hubernate(*delete, "--confirm", "chemisty", code=2).stderr
+    nowhere = str(tmp_path / "nowhere" / "kept.yaml")
+    assert "cannot be written" in hubernate("tenants", "delete", "chemistry", "--export", nowhere, code=2).stderr
+    assert "no such team" in hubernate("tenants", "delete", "alchemy", "--export", str(file), code=2).stderr
+    assert not file.exists()
+    assert not yaml.safe_load(hubernate("export", "chemistry").stdout).get("suspended"), "nothing was changed"
     refused = hubernate(*delete, given="physics\n", code=2)
     assert "Deleting chemistry removes" in refused.stdout
     assert "nothing was removed" in refused.stderr
@@ -202,11 +208,18 @@ def test_the_queue_is_listed_and_left(hubernate: Command, service: Running) -> N
 def test_use_and_prices(hubernate: Command, service: Running, tmp_path: Path) -> None:
     server = service.start("ada")
     team, day = server.ticket.tenant_id, date(2026, 11, 24)
-    amount = 5 * unit_of("cpu").size // 2
-    counts: dict[Key, int] = {(each, who, day, "cpu"): amount for each, who in ((team, "ada"), (team, ""), ("", ""))}
+    amounts = {"cpu": 5 * unit_of("cpu").size // 2, "amd.com/gpu": 7 * 3600}
+    counts: dict[Key, int] = {
+        (each, who, day, name): amount
+        for name, amount in amounts.items()
+        for each, who in ((team, "ada"), (team, ""), ("", ""))
+    }
     service.inside.store.now(usage.add, counts)
     days = ("--from", "2026-11-01", "--to", "2026-11-30")
-    assert "2.5" in hubernate("usage", *days).stdout
+    heading, *lines = hubernate("usage", "physics", *days).stdout.splitlines()
+    at = heading.index("amd.com/gpu-HOURS")
+    assert [line[at:].split()[0] for line in lines] == ["7", "7"], "the team and the total"
+    assert "2.5" in lines[0]
     file = tmp_path / "prices.yaml"
     file.write_text("currency: EUR\nprices: {cpu: 0.10, nvidia.com/gpu: '2'}\n")
     assert "0.10" in hubernate("prices", "-f", str(file)).stdout, "the very words of the file"
@@ -281,7 +294,8 @@ def test_every_command_has_help_with_an_example() -> None:
 
 
 def test_the_shell_completes_commands() -> None:
-    asked = {"_HUBERNATE_COMPLETE": "complete_bash", "COMP_WORDS": "hubernate ten", "COMP_CWORD": "1"}
     program = Path(sys.executable).with_name("hubernate")
-    done = subprocess.run([program], env=os.environ | asked, text=True, capture_output=True, check=False)
-    assert done.stdout.split() == ["tenants"]
+    for words, number, offered in (("ten", "1", ["tenants"]), ("tenants de", "2", ["delete"])):
+        asked = {"_HUBERNATE_COMPLETE": "complete_bash", "COMP_WORDS": f"hubernate {words}", "COMP_CWORD": number}
+        done = subprocess.run([program], env=os.environ | asked, text=True, capture_output=True, check=False)
+        assert done.stdout.split() == offered

@@ -4,6 +4,7 @@ A tenant that a person is not in is 404, the same as one that does not exist (P5
 theirs is 403.
 """
 
+from collections.abc import Iterable
 from enum import IntEnum
 
 from hubernate_core.errors import NotAllowed, NotFound, Stale
@@ -33,10 +34,16 @@ class Standing(IntEnum):
 
 def standing_in(work: Work, person: Person, tenant: TenantId) -> Standing:
     """What `person` is to `tenant`."""
+    return standings_in(work, person, [tenant])[tenant]
+
+
+def standings_in(work: Work, person: Person, some: Iterable[TenantId]) -> dict[TenantId, Standing]:
+    """What `person` is to each of `some`, in the same queries however many they are."""
     if person.admin:
-        return Standing.PLATFORM_ADMIN
-    role = members.roles_of(work.tx, person.hub_name, person.groups).get(tenant)
-    return {None: Standing.NOBODY, Role.MEMBER: Standing.MEMBER, Role.ADMIN: Standing.TENANT_ADMIN}[role]
+        return dict.fromkeys(some, Standing.PLATFORM_ADMIN)
+    roles = members.roles_of(work.tx, person.hub_name, person.groups)
+    by_role = {None: Standing.NOBODY, Role.MEMBER: Standing.MEMBER, Role.ADMIN: Standing.TENANT_ADMIN}
+    return {each: by_role[roles.get(each)] for each in some}
 
 
 class Door:

@@ -1,5 +1,6 @@
 """What was used over time and its cost. Platform admins see all, tenant admins their tenants, members their own."""
 
+from collections.abc import Iterable
 from datetime import date, datetime, timedelta
 from typing import Annotated
 
@@ -16,13 +17,14 @@ from hubernate_core.tenant import Role
 from ..context import Context, Work
 from ..services import costs
 from ..services.costs import Books, By, Question
-from ..store import members, prices
+from ..store import members, prices, tenants
 from ..store.usage_sums import Scope
 from .access import Door, Standing, standing_in
 from .auth import ContextOf
 from .body import reads
 from .door import Entered, needs
 from .paging import Cursor, Limit, decode, encode
+from .sessions import Person
 
 router = APIRouter(prefix="/api/v1", tags=["usage"])
 _DAYS_MAX, _LINES_MAX = 400, 100_000
@@ -138,7 +140,7 @@ def scope_of(work: Work, door: Door, tenant: str = "") -> Scope:
     if tenant:
         row = door.tenant(work, tenant)
         whole = standing_in(work, person, row.id) >= Standing.TENANT_ADMIN
-        return Scope((row.id,)) if whole else Scope((), (row.id,), person.user)
+        return Scope((row.id,)) if whole else Scope((), _theirs(work, person, [row.id]), person.user)
     if person.admin:
         return Scope(None)
     roles = members.roles_of(work.tx, person.hub_name, person.groups)
@@ -146,7 +148,13 @@ def scope_of(work: Work, door: Door, tenant: str = "") -> Scope:
     def of(role: Role) -> tuple[TenantId, ...]:
         return tuple(sorted(each for each, mine in roles.items() if mine is role))
 
-    return Scope(of(Role.ADMIN), of(Role.MEMBER), person.user)
+    return Scope(of(Role.ADMIN), _theirs(work, person, of(Role.MEMBER)), person.user)
+
+
+def _theirs(work: Work, person: Person, some: Iterable[TenantId]) -> tuple[TenantId, ...]:
+    """Those of `some` in which what is counted under the person's name is not another spelling's: another person's."""
+    others = tenants.spelt_otherwise(work.tx, person.user, person.hub_name)
+    return tuple(each for each in some if each not in others)
 
 
 def _all_lines(work: Work, door: Door, wanted: Wanted) -> str:

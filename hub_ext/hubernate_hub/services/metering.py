@@ -47,9 +47,11 @@ def _running(work: Work, since: datetime, now: datetime) -> Iterable[Span]:
 
 
 def _kept(work: Work, since: datetime, now: datetime) -> Iterable[Span]:
+    known = tenants.all_tenants(work.tx)  # what of a deleted tenant is still being removed is nobody's use
     for tenant, user, size in ledger.saved(work.tx):
-        yield Span(tenant, user, {"checkpoint_bytes": size}, since, now)
+        if tenant in known:
+            yield Span(tenant, user, {"checkpoint_bytes": size}, since, now)
     if work.context.settings.on_kubernetes:  # a volume of the Docker engine has no size that is known
-        known = tenants.all_tenants(work.tx)
         for tenant, user in ledger.homes(work.tx):
-            yield Span(tenant, user, {"storage": known[tenant].kubernetes.home_size}, since, now)
+            if tenant in known:
+                yield Span(tenant, user, {"storage": known[tenant].kubernetes.home_size}, since, now)

@@ -92,5 +92,7 @@ def homes_gone(tx: Tx, tenant: TenantId) -> None:
 
 
 def emptied(tx: Tx, tenant: TenantId, now: datetime) -> None:
-    """Nothing of a tenant is left but its row, which the audit log names."""
-    tx.execute(update(tenants).where(tenants.c.id == tenant).values(emptied_at=now, settings={}))
+    """Nothing of a tenant is left but its row, which the audit log and the books of use name, and its title in it."""
+    settings = tx.execute(select(tenants.c.settings).where(tenants.c.id == tenant)).scalar_one()
+    kept = {"title": settings.get("title", "")}
+    tx.execute(update(tenants).where(tenants.c.id == tenant).values(emptied_at=now, settings=kept))

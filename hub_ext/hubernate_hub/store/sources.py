@@ -1,6 +1,7 @@
 """Rows of sources, their sealed credentials, what was last seen of them, and who read how much."""
 
 import hashlib
+from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
@@ -39,7 +40,12 @@ class View:
 
 def of_tenant(tx: Tx, tenant: TenantId) -> list[Source]:
     """A tenant's sources by name."""
-    query = select(sources).where(sources.c.tenant_id == tenant).order_by(sources.c.name)
+    return of_tenants(tx, [tenant])
+
+
+def of_tenants(tx: Tx, some: Iterable[TenantId]) -> list[Source]:
+    """The sources of some tenants, by name."""
+    query = select(sources).where(sources.c.tenant_id.in_(sorted(some))).order_by(sources.c.name)
     return [_source(row) for row in tx.execute(query)]
 
 

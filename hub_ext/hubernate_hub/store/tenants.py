@@ -134,9 +134,10 @@ def touch(tx: Tx, row: TenantRow) -> None:
 
 
 def remove(tx: Tx, row: TenantRow, now: datetime) -> None:
-    """Take a tenant out of use. Its row stays, since what it left names it; its name becomes free."""
+    """Take a tenant out of use. Its row stays, since what it left names it; its name becomes free and its title."""
     tx.execute(delete(tenant_groups).where(tenant_groups.c.tenant_id == row.id))
-    values = {"deleted_at": now, "active": False, "name": f"deleted {row.id}", "seed": None}
+    titled = row.tenant.settings.model_dump(mode="json") | {"title": row.tenant.title or row.name}
+    values = {"deleted_at": now, "active": False, "name": f"deleted {row.id}", "seed": None, "settings": titled}
     tx.execute(update(tenants).where(tenants.c.id == row.id).values(**values))
 
 
@@ -171,6 +172,12 @@ def find_owner(tx: Tx, user: str, tenant: TenantId) -> Owner | None:
     """The owner row of normalised `user` in `tenant`."""
     row = tx.execute(select(owners).where(owners.c.user == user, owners.c.tenant_id == tenant)).one_or_none()
     return None if row is None else Owner(OwnerId(row.id), row.user, row.hub_name, TenantId(row.tenant_id))
+
+
+def spelt_otherwise(tx: Tx, user: str, hub_name: str) -> set[TenantId]:
+    """The tenants in which normalised `user` is somebody whom the hub does not call `hub_name`."""
+    query = select(owners.c.tenant_id).where(owners.c.user == user, owners.c.hub_name != hub_name)
+    return set(tx.execute(query).scalars())
 
 
 def people_of(tx: Tx, tenant: TenantId) -> list[str]:

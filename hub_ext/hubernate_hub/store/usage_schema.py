@@ -12,6 +12,7 @@ usage = Table(
     Column("day", Date, primary_key=True),
     Column("resource", String(320), primary_key=True),
     Column("amount", BigInteger, nullable=False),  # as `hubernate_core.metering` counts
+    Index(None, "day"),  # what is too old is forgotten by it
     sqlite_with_rowid=False,  # kept in the order of its key, in which it is summed
 )
 

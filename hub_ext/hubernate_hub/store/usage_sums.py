@@ -11,7 +11,7 @@ from hubernate_core.metering import EVERYBODY
 from hubernate_core.names import TenantId
 
 from .database import Tx
-from .schema import owners, tenants
+from .schema import tenants
 from .usage_schema import usage
 
 Used = dict[tuple[date, str], int]
@@ -65,13 +65,13 @@ def by_tenant(tx: Tx, scope: Scope, days: Days, ids: Iterable[TenantId]) -> dict
 
 
 def by_person(tx: Tx, days: Days, people: Sequence[tuple[TenantId, str]]) -> dict[tuple[TenantId, str], Used]:
-    """By tenant and person, of `people`, which are neighbours in that order."""
+    """By tenant and person, of `people`, who are neighbours in their tenants: in that order, nobody left out."""
     if not people:
         return {}
-    place = tuple_(usage.c.tenant_id, usage.c.user)
-    where = place.between(tuple_(*map(literal, people[0])), tuple_(*map(literal, people[-1])))
+    first, last = dict(reversed(people)), dict(people)
+    where = or_(*(and_(usage.c.tenant_id == each, usage.c.user.between(first[each], last[each])) for each in first))
     found = _by((usage.c.tenant_id, usage.c.user), tx, where, days)
-    return {(key[0], key[1]): used for key, used in found.items() if key[1] != EVERYBODY}
+    return {(key[0], key[1]): used for key, used in found.items()}
 
 
 def of_people(tx: Tx, tenant: TenantId, days: Days, users: Iterable[str]) -> dict[str, Used]:
@@ -96,13 +96,18 @@ def with_ids(tx: Tx, ids: Iterable[TenantId]) -> dict[TenantId, Named]:
 
 
 def people(tx: Tx, scope: Scope, *, after: tuple[str, str], limit: int) -> list[tuple[TenantId, str]]:
-    """Up to `limit` people behind `after` in `scope`: tenant's id and name, in that order."""
-    place = tuple_(owners.c.tenant_id, owners.c.user)
-    query = select(owners.c.tenant_id, owners.c.user).where(place > tuple_(*map(literal, after)))
+    """Up to `limit` people behind `after` in `scope` who ever used something: tenant's id and name, in that order.
+
+    From the books themselves: whose home went with a deleted tenant is nowhere else.
+    """
+    place = tuple_(usage.c.tenant_id, usage.c.user)
+    query = select(usage.c.tenant_id, usage.c.user).distinct()
+    query = query.where(place > tuple_(*map(literal, after)), usage.c.user != EVERYBODY)
     if scope.whole is not None:
-        mine = and_(owners.c.tenant_id.in_(sorted(scope.own)), owners.c.user == scope.user)
-        query = query.where(or_(owners.c.tenant_id.in_(sorted(scope.whole)), mine))
-    rows = tx.execute(query.order_by(owners.c.tenant_id, owners.c.user).limit(limit))
+        whole = usage.c.tenant_id.in_(sorted(scope.whole))
+        mine = and_(usage.c.tenant_id.in_(sorted(scope.own)), usage.c.user == scope.user)
+        query = query.where(or_(whole, mine) if scope.own else whole)
+    rows = tx.execute(query.order_by(usage.c.tenant_id, usage.c.user).limit(limit))
     return [(row.tenant_id, row.user) for row in rows]
 
 

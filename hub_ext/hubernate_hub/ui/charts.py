@@ -5,6 +5,8 @@ from dataclasses import dataclass
 from datetime import date, timedelta
 from fractions import Fraction
 
+from hubernate_core import cost
+
 _STEP, _WIDTH, _HEIGHT = 10, 7, 100  # of one day's place, in the drawing's own units
 
 
@@ -95,5 +97,4 @@ def _summary(series: Series, days: list[date], values: list[Fraction]) -> str:
 def _shown(series: Series, value: Fraction) -> str:
     if not series.money:
         return short(value)
-    cents = round(value * 100)
-    return f"{cents // 100:,}.{cents % 100:02d} {series.money}"
+    return f"{cost.money(value)} {series.money}"

@@ -23,6 +23,7 @@ from ..services import ledger, usage
 from ..store import server_lists, tenants, waits
 from ..store.usage_sums import Scope
 from . import views
+from .price_form import price_form
 from .render import page
 from .spending import Lately, Span
 
@@ -66,8 +67,8 @@ def glance(work: Work, of: Iterable[TenantId] | None = None) -> Glance:
     tiles = [
         tile("Running", ServerState.RUNNING, "environments that are ready"),
         tile("Starting", ServerState.STARTING, "not ready yet"),
-        ("Waiting", f"{waiting:,}", "in line for room", "waiting"),
-        tile("Sleeping", ServerState.ASLEEP, "saved, and costing nothing but their checkpoints"),
+        ("Waiting", f"{waiting:,}", "in line to start", "waiting"),
+        tile("Sleeping", ServerState.ASLEEP, "saved, and holding no cores or memory"),
         ("Saved", f"{number:,}", f"checkpoint{'' if number == 1 else 's'}, {show_bytes(size)}", "stored"),
     ]
     if states.get(ServerState.DEAD):
@@ -98,6 +99,7 @@ async def overview(
         return {
             "glance": glance(work),
             "spending": lately.spending(scope),
+            "prices": price_form(work, lately.books.lists),
             "rows": rows,
             "next": encode(shown[-1].name) if len(found) > _TEAMS else "",
         }

@@ -8,12 +8,14 @@ from fastapi.responses import Response
 from hubernate_core.errors import HubernateError, UserError
 from hubernate_core.names import TenantId
 from hubernate_core.quantity import show_bytes
+from hubernate_core.source import Source
 from hubernate_core.source_view import Listing
 from hubernate_core.tenant import Tenant
 
-from ..api.access import Door, Standing, standing_in
+from ..api.access import Door, Standing, standing_in, standings_in
 from ..api.auth import ContextOf, SignedIn
-from ..api.data import ShownSource, show
+from ..api.data import show
+from ..api.paging import Cursor, decode, encode
 from ..api.sessions import Person
 from ..context import Context, Work
 from ..data import access, views
@@ -24,25 +26,31 @@ from .render import page
 from .views import moment
 
 router = APIRouter(include_in_schema=False)
-_TEAMS, _ENTRIES = 100, 200
+_TEAMS, _SOURCES, _ENTRIES = 25, 50, 200
 _DATABASES = ("postgresql", "mariadb")
 
 
 @router.get("/sources")
-async def source_list(request: Request, context: ContextOf, person: SignedIn) -> Response:
-    """The sources of the person's teams."""
+async def source_list(request: Request, context: ContextOf, person: SignedIn, cursor: Cursor = "") -> Response:
+    """The sources of the person's teams, some teams a page, in a fixed number of queries."""
     door = Door(person, Standing.MEMBER)
 
-    def use(work: Work) -> list[tuple[Tenant, bool, list[ShownSource]]]:
-        found = []
-        for row in tenants.page(work.tx, after="", limit=_TEAMS, contains="", only=door.mine(work)):
-            reader = _reader(work, person, row.id)
-            mine = [show(context, reader, each) for each in access.visible(work, reader)]
-            if mine or reader.governs:
-                found.append((row, reader.governs, mine))
-        return found
+    def use(work: Work) -> tuple[list[tuple[Tenant, Reader, list[Source]]], str]:
+        found = tenants.page(work.tx, after=decode(cursor), limit=_TEAMS + 1, only=door.mine(work))
+        shown = found[:_TEAMS]
+        standings = standings_in(work, person, [each.id for each in shown])
+        readers = [_as_reader(person, each, standing) for each, standing in standings.items()]
+        mine = access.visible_in(work, readers)
+        teams = [(each, reader, mine[each.id]) for each, reader in zip(shown, readers, strict=True)]
+        return teams, encode(shown[-1].name) if len(found) > _TEAMS else ""
 
-    return await page(request, context, "sources.html", person=person, teams=await context.read(use))
+    found, following = await context.read(use)
+    teams = [  # how a source stands is known to those who call it, not to the database: so behind the transaction
+        (team, reader.governs, [show(context, reader, each) for each in mine[:_SOURCES]], max(0, len(mine) - _SOURCES))
+        for team, reader, mine in found
+        if mine or reader.governs
+    ]
+    return await page(request, context, "sources.html", person=person, teams=teams, next=following)
 
 
 @router.get("/sources/{tenant}/{source}")
@@ -67,7 +75,11 @@ async def one_source(
 
 
 def _reader(work: Work, person: Person, tenant: TenantId) -> Reader:
-    return Reader(tenant, person.user, governs=standing_in(work, person, tenant) >= Standing.TENANT_ADMIN)
+    return _as_reader(person, tenant, standing_in(work, person, tenant))
+
+
+def _as_reader(person: Person, tenant: TenantId, standing: Standing) -> Reader:
+    return Reader(tenant, person.user, governs=standing >= Standing.TENANT_ADMIN)
 
 
 async def _look(context: Context, reader: Reader, opened: Opened, path: str) -> dict[str, Any]:

@@ -45,6 +45,12 @@ class Share:
     core_hours: str
 
 
+def title_of(resource: str) -> str:
+    """What a resource is counted in, as a heading; a device keeps its name as it is."""
+    name = cost.unit_of(resource).name
+    return name if "/" in resource else name[0].upper() + name[1:]
+
+
 class Lately:
     """The last `days` days of the present transaction, today among them."""
 
@@ -96,5 +102,4 @@ class Lately:
 def _resource(name: str, sums: dict[date, dict[str, int]]) -> Series:
     unit = cost.unit_of(name)
     values = {day: Fraction(each[name], unit.size) for day, each in sums.items() if name in each}
-    title = unit.name if "/" in name else unit.name[0].upper() + unit.name[1:]
-    return Series(unit.column.replace("/", "-").replace(".", "-"), title, values)
+    return Series(unit.column.replace("/", "-").replace(".", "-"), title_of(name), values)

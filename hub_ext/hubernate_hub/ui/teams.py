@@ -16,12 +16,12 @@ from ..api.body import load
 from ..api.culling import tried as dry_run
 from ..api.paging import Cursor, decode, encode
 from ..api.queue import shown_places
+from ..api.usage import scope_of
 from ..context import Work
 from ..reconcile.queue import look
 from ..services import governing, ledger, people_use, usage
 from ..store import audit, servers, team_images, tenants, waits
 from ..store.tenants import TenantRow
-from ..store.usage_sums import Scope
 from . import views, words
 from .overview import glance
 from .render import page
@@ -86,13 +86,12 @@ async def one_team(
         deeds = audit.page(work.tx, before=None, limit=_DEEDS, tenant=row.id) if admin else []
         going = retention.show(work, door, tenant).items if admin else []
         lately = Lately(work, days)
-        scope = Scope((row.id,)) if admin else Scope((), (row.id,), person.user)
         people = people_use.by_person(row.tenant, held)  # everybody who ever started something has a home
         shown = people[:_PEOPLE]
         waiting = shown_places(work, person, waits.of_tenant(work.tx, row.id), admin=admin)
         return {
             "glance": glance(work, [row.id]) if admin else None,
-            "spending": lately.spending(scope, row.name),
+            "spending": lately.spending(scope_of(work, door, row.name), row.name),
             "shares": lately.shares(row.id, [each.user for each in shown]) if admin else {},
             "team": governing.document_of(work, row),
             "version": row.version,

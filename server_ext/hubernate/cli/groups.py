@@ -10,6 +10,7 @@ class Listing(TyperGroup):
 
     def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
         """Put ``list`` in front where it was left out."""
-        if not args or (args[0] not in self.commands and args[0] != "--help"):
+        named = bool(args) and (args[0] in self.commands or args[0] == "--help")
+        if not named and not ctx.resilient_parsing:  # whoever completes a line shall be offered every command
             args = ["list", *args]
         return super().parse_args(ctx, args)

@@ -1,7 +1,7 @@
 """Commands for the teams themselves: list, and delete in two steps."""
 
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, TextIO
 
 import typer
 
@@ -50,11 +50,16 @@ def delete(
     if dry_run:
         typer.echo(_told(team, call("GET", f"{path}/deletion")))
         return
+    if confirm not in ("", team):
+        raise InvalidInput("confirm", f"{confirm!r} is not {team}. Nothing was changed")
     file = export or Path(f"{team}.yaml")
-    if file.exists():
-        raise InvalidInput("export", f"{file} is there already; name another file. Nothing was changed")
-    marked = call("POST", f"{path}/deletion")
-    file.write_text(as_yaml(marked["export"]))
+    with _new(file) as written:
+        try:
+            marked = call("POST", f"{path}/deletion")
+        except BaseException:
+            file.unlink()
+            raise
+        written.write(as_yaml(marked["export"]))
     typer.echo(_told(team, marked["goes"]))
     typer.echo(f"What can be written down of it is in {file}; home folders and images are not.")
     typed = confirm or typer.prompt(f"Type {team} to remove all of it for good", default="", show_default=False)
@@ -62,6 +67,18 @@ def delete(
         raise Conflict(f"nothing was removed; {team} stays suspended until somebody unsuspends or deletes it")
     call("DELETE", path, query={"confirm": typed})
     typer.echo(f"{team} is deleted; 'hubernate tenants leaving' shows what is still being removed.")
+
+
+def _new(file: Path) -> TextIO:
+    try:
+        return file.open("x")
+    except FileExistsError as problem:
+        raise InvalidInput("export", f"{file} is there already; name another file. Nothing was changed") from problem
+    except OSError as problem:
+        why = problem.strerror or str(problem)
+        raise InvalidInput(
+            "export", f"{file} cannot be written: {why}; name another file. Nothing was changed"
+        ) from problem
 
 
 def _told(team: str, goes: dict[str, Any]) -> str:

@@ -71,13 +71,13 @@ def usage(
         return
     money = f"COST {report['currency']}".strip()
     devices = [name for name in report["units"] if "/" in name]
-    more = [{**each, **{name: each["amounts"].get(name, "") for name in devices}} for each in report["items"]]
-    total = {_COLUMNS[by][0][1]: "total", **report["total"]}
-    total |= {name: total["amounts"].get(name, "") for name in devices}
-    amounts = [*_AMOUNTS[:3], *((f"{name}-HOURS", name) for name in devices), *_AMOUNTS[3:]]
+    keys = {f"device {number}": name for number, name in enumerate(devices)}  # in a device's name a dot goes no deeper
+    lines = [*report["items"], {_COLUMNS[by][0][1]: "total", **report["total"]}]
+    lines = [each | {key: each["amounts"].get(name, "") for key, name in keys.items()} for each in lines]
+    amounts = [*_AMOUNTS[:3], *((f"{name}-HOURS", key) for key, name in keys.items()), *_AMOUNTS[3:]]
     if "storage" in report["total"]["amounts"]:
         amounts.append(("HOME GIB-DAYS", "amounts.storage"))
-    show([*more, total], Form.TABLE, [*_COLUMNS[by], *amounts, (money, "cost")])
+    show(lines, Form.TABLE, [*_COLUMNS[by], *amounts, (money, "cost")])
 
 
 @app.command()

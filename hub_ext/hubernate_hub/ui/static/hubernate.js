@@ -49,10 +49,16 @@
     follow(fresh);
   }
 
-  // Progress comes as events; each asks for the card again, at most once in 700 ms.
+  function shown(card) {
+    const { top, bottom } = card.getBoundingClientRect();
+    return !document.hidden && bottom > 0 && top < innerHeight;
+  }
+
+  // Progress comes as events; each asks for the card again, at most once in 700 ms. A browser keeps six connections to
+  // one host: the rest of the page needs some of them.
   function follow(card) {
     const { operation, server } = card.dataset;
-    if (!operation || streams.has(operation)) return;
+    if (!operation || streams.has(operation) || streams.size >= 4 || !shown(card)) return;
     const source = new EventSource(`${api}operations/${operation}/events`);
     let waiting = null;
     streams.set(operation, source);
@@ -146,13 +152,25 @@
     return patch;
   }
 
-  async function teamWork(form) {
+  async function setPrices(form) {
+    const { currency, since } = form.elements;
+    if (!since.value && "known" in form.dataset && !confirm("Without a first day these prices hold for all time, and what was used before is priced anew. Go on?")) return false;
+    const filled = [...form.querySelectorAll("[data-price]")].filter((each) => each.value.trim());
+    const prices = Object.fromEntries(filled.map((each) => [each.dataset.price, each.value.trim()]));
+    await ask("PUT", "prices", { currency: currency.value, prices, since: since.value || null });
+    return true;
+  }
+
+  // Whether it was done.
+  async function send(form) {
+    if ("prices" in form.dataset) return setPrices(form);
     if (form.dataset.team) {
       await ask("PATCH", `tenants/${form.dataset.team}`, patchOf(form), { "If-Match": `"${form.dataset.version}"` });
     } else {
       const user = encodeURIComponent(form.elements.user.value.trim());
       await ask("PUT", `tenants/${form.dataset.list}/members/${user}`, { role: form.elements.role.value });
     }
+    return true;
   }
 
   // A dry run of the rules as the form has them; nothing is kept.
@@ -168,16 +186,16 @@
   }
 
   async function unlist({ unlist: user, of: team }) {
-    if (!confirm(`Take ${user} off the list of this team? What runs of theirs goes on.`)) return;
+    if (!confirm(`Take ${user} off the list of this team? Unless a group keeps them in, what runs of theirs is saved, then stopped.`)) return;
     await ask("DELETE", `tenants/${team}/members/${encodeURIComponent(user)}`);
     location.reload();
   }
 
   document.addEventListener("submit", async (event) => {
-    const form = event.target.closest("form[data-team], form[data-list]");
+    const form = event.target.closest("form[data-team], form[data-list], form[data-prices]");
     if (!form) return;
     event.preventDefault();
-    try { await teamWork(form); location.reload(); } catch (problem) { say(problem.message); }
+    try { if (await send(form)) location.reload(); } catch (problem) { say(problem.message); }
   });
 
   async function leave({ leave: place, label }) {
@@ -205,7 +223,7 @@
     if (offered) act(() => promote(offered, team), card);
     if (image) act(() => retire(image, team), card);
     if (leaves) act(() => depart(leaves));
-    if (held) act(() => pin(held, Boolean(pinned)), card);
+    if (held) act(async () => { await pin(held, Boolean(pinned)); if (!card) location.reload(); }, card);
   });
 
   document.addEventListener("submit", (event) => {
@@ -219,7 +237,19 @@
     act(() => open(form.dataset.open, form.dataset.server, name), card);
   });
 
-  const cards = () => [...document.querySelectorAll(".hbn-server")];
-  cards().forEach(follow);
-  if (!location.pathname.endsWith("/admin")) setInterval(() => cards().forEach((card) => refresh(card.dataset.server)), 10000);
+  // What is on the screen is followed and asked for anew, however many cards the page has; what is not costs nothing.
+  function live() {
+    const seen = [...document.querySelectorAll(".hbn-server")].filter(shown);
+    const running = new Set(seen.map((card) => card.dataset.operation));
+    for (const [operation, source] of streams) if (!running.has(operation)) { source.close(); streams.delete(operation); }
+    seen.forEach(follow);
+    return seen;
+  }
+
+  const renew = () => live().forEach((card) => refresh(card.dataset.server));
+  live();
+  setInterval(renew, 10000);
+  document.addEventListener("visibilitychange", renew);
+  // A page that the browser kept and shows again is as old as its last look, and its streams are closed.
+  addEventListener("pageshow", (event) => { if (event.persisted) location.reload(); });
 })();
