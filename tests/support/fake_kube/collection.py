@@ -116,13 +116,17 @@ def _furnish_namespace(writer: "Writer", name: str) -> None:
 
 def _end_namespace(writer: "Writer", name: str) -> None:
     """Delete what it holds; when it is empty, let it go. Pods take their grace period first."""
-    for resource in list(writer.store.resources):
-        if resource.namespaced:
+    if name in writer.emptying:
+        return  # each object that goes calls this again
+    writer.emptying.add(name)
+    try:
+        for resource in [each for each in writer.store.resources if each.namespaced]:
             for each in writer.store.all(resource, name):
-                if "deletionTimestamp" not in each["metadata"] and writer.store.find(
-                    resource, name, each["metadata"]["name"]
-                ):
+                there = writer.store.find(resource, name, each["metadata"]["name"])
+                if there and "deletionTimestamp" not in there["metadata"]:
                     writer.delete(resource, name, each["metadata"]["name"])
+    finally:
+        writer.emptying.discard(name)
     space = writer.store.find(NAMESPACES, "", name)
     empty = not any(writer.store.all(each, name) for each in writer.store.resources if each.namespaced)
     if space and empty and space.get("spec", {}).get("finalizers") == ["kubernetes"]:

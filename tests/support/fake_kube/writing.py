@@ -51,6 +51,8 @@ class Writer:
     authorizer: Authorizer
     extra_admission: list[admission.Check] = field(default_factory=list)
     """Called as (operation, resource, object, old object); a check refuses by raising a Refusal."""
+    emptying: set[str] = field(default_factory=set)
+    """Namespaces whose content is being deleted by a call further out."""
 
     def create(self, resource: Resource, namespace: str, given: Object, how: Writing = Writing()) -> Object:
         """The new object. 404 no such namespace, 409 name taken, 422 invalid, 403 refused by admission."""
