@@ -21,6 +21,8 @@ _OTHER_TROUBLE = frozenset({"CreateContainerConfigError", "CreateContainerError"
 _NOT_THERE = ("not found", "manifest unknown", "notfound", "does not exist")
 _INSUFFICIENT = re.compile(r"Insufficient ([A-Za-z0-9./-]+[A-Za-z0-9])")
 _NO_ROOM = ("No space left on device", "Disk quota exceeded")
+_TOLD_TO_END = 128 + 15
+"""The code of what SIGTERM ended."""
 _CLAIM_GONE = re.compile(r'persistentvolumeclaim "[^"]*" not found')
 
 
@@ -101,12 +103,14 @@ def unschedulable(message: str) -> str:
 def _why_ended(pod: Json) -> str:
     """Why a starting pod will never be ready; empty while it may."""
     status = pod.get("status") or {}
+    if (pod.get("metadata") or {}).get("deletionTimestamp"):  # first: that is why its containers end, too
+        return "its pod was deleted before it was ready, by an admin, a drain or the cluster itself. Start it again"
     ended = _state(status, NOTEBOOK).get("terminated")
     if ended is not None:
-        why = "ran out of memory" if ended.get("reason") == "OOMKilled" else f"ended with code {ended.get('exitCode')}"
-        return f"the notebook {why} before it answered. {_last_lines(ended)}"
-    if (pod.get("metadata") or {}).get("deletionTimestamp"):
-        return "its pod was deleted before it was ready, by an admin, a drain or the cluster itself. Start it again"
+        code = ended.get("exitCode")
+        why = "ran out of memory" if ended.get("reason") == "OOMKilled" else f"ended with code {code}"
+        told = " Something told it to end, as when its pod is deleted." if code == _TOLD_TO_END else ""
+        return f"the notebook {why} before it answered.{told} {_last_lines(ended)}"
     if status.get("phase") in ("Failed", "Succeeded"):
         said = shorten(str(status.get("message") or status.get("reason") or "no reason given"), 300)
         return f"the node gave its pod up before it was ready: {said}. Start it again"

@@ -47,6 +47,8 @@ class Wait:
         self._uid = str(made["metadata"]["uid"])
         self._seen = self._pods.items.get(self._uid)
         pod = await self._pod(made)
+        if pod is not None and look(pod).failed:
+            pod = await self._unless_deleted(pod)
         seen = look(pod) if pod is not None else Look("", 0, failed="its pod is gone; somebody deleted it")
         self._tell(self._uid, seen)
         self._count(seen)
@@ -72,13 +74,23 @@ class Wait:
             return pod
         if not self._shown and now - self._seen_at < _UNSEEN_S:
             return made
+        pod = await self._read(meta, made)
+        self._seen_at = now
+        return pod
+
+    async def _unless_deleted(self, pod: JsonObject) -> JsonObject | None:
+        """`pod`, which failed, or what a deletion made of it that the watch has not shown yet: then that is why."""
+        now = await self._read(pod["metadata"], pod)
+        return now if now is None or "deletionTimestamp" in now["metadata"] else pod
+
+    async def _read(self, meta: JsonObject, known: JsonObject) -> JsonObject | None:
+        """The pod from the API; as it is `known` while that does not answer; None once it is gone."""
         try:
             pod = await self._api.read_pod(meta["namespace"], meta["name"])
         except NotFound:
             return None
         except Unavailable:
-            pod = made
-        self._seen_at = now
+            return known
         return pod if pod["metadata"]["uid"] == meta["uid"] else None
 
     def _tell(self, uid: str, seen: Look) -> None:
