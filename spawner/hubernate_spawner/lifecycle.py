@@ -88,6 +88,6 @@ async def patient(
             if time.monotonic() + pause > until:
                 raise
             log.warning("%s is away; waiting for it", who, extra={"cause": problem.message})
-            told.add(f"Waiting for {who} to answer; nothing is lost", told.percent)
+            told.add(f"Waiting for {who}; nothing is lost: {problem.message}", told.percent)
             await asyncio.sleep(problem.retry_after_s or pause)
             pause = min(pause * 2, 10.0)

@@ -6,7 +6,7 @@ What an attempt made it removes when it fails before `ready`; a server that was 
 import asyncio
 import contextlib
 import logging
-from collections.abc import Coroutine
+from collections.abc import Coroutine, Hashable
 from functools import partial
 from typing import Any, Generic, Protocol, TypeVar
 
@@ -76,7 +76,11 @@ class Start(Generic[R]):
     ) -> None:
         self._service, self._backend, self._request, self._told = service, backend, request, told
         self._turns = turns or Turns()
-        self._perhaps_ready = False
+        self._perhaps_ready = self._asked = False
+        # Which team it is the service decides and its answer says. Until then those of the same groups share one line;
+        # who is in none may be in any team, and holds up nobody.
+        known = request.choice.tenant
+        self._team: Hashable = ("team", known) if known else ("groups", request.groups or request.user)
         self.place: PlaceId | None = None
         """Its place in the queue while it waits there."""
 
@@ -106,20 +110,40 @@ class Start(Generic[R]):
     async def _ticket(self) -> Ticket:
         """The service's ticket, however long the start waits in the queue for it."""
         while True:
-            answer = await self._ask()
+            answer = await patient(self._ask_once, self._told, self._patience_s)
             if isinstance(answer, Ticket):
-                self.place = None
                 return answer
-            self.place = answer.id
             await self._wait_in(answer)
 
-    async def _ask(self) -> Ticket | Place:
-        """The service's answer, in this team's turn. Which team it is the service decides; those who may be in several
-        share one line."""
-        request = self._request.model_copy(update={"place": self.place})
-        team = self._request.choice.tenant or ",".join(self._request.groups)
-        async with self._turns.take(team, self._told):
-            return await patient(partial(self._service.start, request), self._told, self._patience_s)
+    async def _ask_once(self) -> Ticket | Place:
+        """The service's answer to one request, in this team's turn; heard to the end also when the start is cancelled
+        meanwhile, since it may be a place, which would bring the start back."""
+        told = None if self._asked else self._told  # later the service has said something that is worth more
+        async with self._turns.take(self._team, told):
+            self._asked = True
+            request = self._request.model_copy(update={"place": self.place})
+            asking = asyncio.ensure_future(self._service.start(request))
+            try:
+                answer = await asyncio.shield(asking)
+            except asyncio.CancelledError as cancelled:
+                with contextlib.suppress(HubernateError):
+                    await _whole(self._drop(asking, cancelled))
+                raise
+        self._note(answer)
+        return answer
+
+    def _note(self, answer: Ticket | Place) -> None:
+        if isinstance(answer, Place):
+            self.place, self._team = answer.id, ("team", answer.tenant)
+        elif answer.wait_for is None:  # else it comes before the queue, and the place is still there
+            self.place = None
+
+    async def _drop(self, asking: asyncio.Future[Ticket | Place], cancelled: BaseException) -> None:
+        """What came of a request that nobody waits for any more."""
+        answer = await asking
+        self._note(answer)
+        if isinstance(answer, Ticket) and answer.wait_for is None and answer.adopt is None:
+            await self._abandon(answer, None, cancelled)
 
     async def _wait_in(self, place: Place) -> None:
         """Until `place` may go, or is not known any more: then asking again finds or makes one."""

@@ -5,7 +5,7 @@ asked for first, and somebody of another team waits for all of them.
 """
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Hashable
 from contextlib import asynccontextmanager
 
 from .progress import Log
@@ -18,13 +18,13 @@ class Turns:
     """One line of each team, for all spawners of one hub."""
 
     def __init__(self) -> None:
-        self._of: dict[str, asyncio.Semaphore] = {}
+        self._of: dict[Hashable, asyncio.Semaphore] = {}
 
     @asynccontextmanager
-    async def take(self, team: str, told: Log) -> AsyncIterator[None]:
-        """Wait for a turn of `team` and hold it; says that it waits."""
+    async def take(self, team: Hashable, told: Log | None) -> AsyncIterator[None]:
+        """Wait for a turn of `team` and hold it; tells `told` that it waits."""
         line = self._of.setdefault(team, asyncio.Semaphore(AT_ONCE))
-        if line.locked():
+        if told is not None and line.locked():
             told.add("Many servers of your team start at the same time; yours is in line", told.percent)
         async with line:
             yield
