@@ -59,10 +59,12 @@ class OverQuota(Conflict):
     """It does not fit into what a tenant, or one person in it, may use; nothing was started.
 
     Args:
-        shortfalls: one mapping for each resource of which there is not enough (`quota.Shortfall`).
+        shortfalls: one mapping for each resource of which there is not enough (`quota.Shortfall`), at least one.
     """
 
-    def __init__(self, message: str, shortfalls: Sequence[Mapping[str, Any]] = (), **ids: str | int | None) -> None:
+    def __init__(self, message: str, shortfalls: Sequence[Mapping[str, Any]], **ids: str | int | None) -> None:
+        if not shortfalls:
+            raise ValueError("nothing is short: that is no refusal by a quota")
         super().__init__(message, **ids)
         self.shortfalls = tuple(shortfalls)
 

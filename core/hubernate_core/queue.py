@@ -40,6 +40,7 @@ class Standing:
     """Where a wait stands in its tenant's queue (from 1), and whether it may start.
 
     `short`: what is missing of the quota; empty with `fits` false: what is free is kept for those before it.
+    `in_vain`: it would not fit if nothing ran either, so that waiting changes nothing.
     """
 
     wait: Wait
@@ -47,6 +48,7 @@ class Standing:
     of: int
     fits: bool
     short: tuple[Shortfall, ...] = ()
+    in_vain: bool = False
 
 
 class Place(BaseModel):
@@ -64,7 +66,7 @@ class Place(BaseModel):
     waits_for: Literal["quota", "turn", "nothing"] = Field(
         description="the team's quota, or one of the starts that the platform makes at once"
     )
-    reason: str = Field("", description="why it cannot start now, for the person")
+    reason: str = Field("", description="why it cannot start now; once it may go, why it will be refused")
 
     @property
     def may_go(self) -> bool:
@@ -75,12 +77,12 @@ class Place(BaseModel):
     def told(self) -> str:
         """The line of progress."""
         if self.may_go:
-            return "There is room now"
+            return self.reason or "There is room now"
         what = "quota" if self.waits_for == "quota" else "its turn"
         return f"Waiting for {what}: position {self.position} of {self.of}. {self.reason}"
 
 
-def in_turn(
+def fair_order(
     waiting: Iterable[Wait], by: Callable[[Wait], str], already: Mapping[str, int], handicap: timedelta
 ) -> list[Wait]:
     """`waiting` in the order in which they are to start.
@@ -103,19 +105,22 @@ def settle(quota: Quota, held: Iterable[Holding], waiting: Iterable[Wait]) -> li
     """Where each wait of one tenant stands, in turn.
 
     A later one may start before an earlier one only if both would fit: what the earlier ones want is kept for them. Not
-    kept is what would wait for a person's own limit, since only they can make room, nor what nobody is `here` for.
+    kept is what would wait for a person's own limit, since only they can make room, what would wait in vain, nor what
+    nobody is `here` for.
     """
     held = tuple(held)
     used, kept = Books(held), Books(held)
+    stays = Books(each for each in held if "servers" not in each.amounts)
     waiting = list(waiting)
     runs = {each.user: used.of(each.user, "servers") for each in waiting}
     found: list[Standing] = []
-    for position, wait in enumerate(in_turn(waiting, lambda each: each.user, runs, PERSON_HANDICAP), 1):
+    for position, wait in enumerate(fair_order(waiting, lambda each: each.user, runs, PERSON_HANDICAP), 1):
         fits = kept.fits(quota, wait.user, wait.wanted)
         short = () if fits else used.decide(quota, wait.user, wait.wanted)
-        found.append(Standing(wait, position, len(waiting), fits, short))
+        in_vain = not fits and not stays.fits(quota, wait.user, wait.wanted)
+        found.append(Standing(wait, position, len(waiting), fits, short, in_vain))
         own_limit = not fits and any(each.scope == "user" for each in kept.decide(quota, wait.user, wait.wanted))
-        if wait.here and not own_limit:
+        if wait.here and not own_limit and not in_vain:
             kept.add(Holding(wait.user, wait.wanted))
     return found
 
@@ -127,13 +132,13 @@ def next_starts(ready: Iterable[Wait], starting: Mapping[str, int], at_once: int
         starting: starts that are being made, by tenant.
         at_once: how many the platform makes at the same time.
     """
-    order = in_turn(ready, lambda each: each.tenant, starting, TENANT_HANDICAP)
+    order = fair_order(ready, lambda each: each.tenant, starting, TENANT_HANDICAP)
     free = max(0, at_once - sum(starting.values()))
     return order[:free], order[free:]
 
 
 def why_not(title: str, standing: Standing) -> str:
-    """Why a wait of the team called `title` cannot start now, for the person."""
+    """Why a wait of the team called `title` cannot start now, for whoever may see it."""
     if standing.short:
         return " ".join(reason_of(title, each) for each in standing.short)
     return f"What is free in team {title} is kept for those who asked before."

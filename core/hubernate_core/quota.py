@@ -96,7 +96,7 @@ class Shortfall(BaseModel):
     limit: int
     used: int
     wanted: int
-    by: tuple[Share, ...] = Field((), description="who uses it, most first")
+    by: tuple[Share, ...] = Field((), description="who uses it, most first; of a person's own limit: that person")
 
 
 class Books:
@@ -137,7 +137,7 @@ class Books:
                 found.append(Shortfall(resource=resource, scope="tenant", **values))
             limit, used = own.get(resource), self.of(user, resource)
             if limit is not None and used + amount > limit:
-                by = (Share(user=user, amount=used),) if used else ()
+                by = (Share(user=user, amount=used),)
                 found.append(Shortfall(resource=resource, scope="user", limit=limit, used=used, wanted=amount, by=by))
         return tuple(found)
 

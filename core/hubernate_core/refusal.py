@@ -59,16 +59,16 @@ def reason(title: str, short: Shortfall) -> str:
     def shown(amount: int) -> str:
         return show_amount(short.resource, amount)
 
-    whose = f"team {title}" if short.scope == "tenant" else "you"
+    # Never "you": members, and admins who start for others, read it too.
+    whose = f"Team {title}" if short.scope == "tenant" else short.by[0].user
     label = label_of(short.resource)
     if short.limit == 0:
-        return f"{whose[0].upper()}{whose[1:]} may use no {label}."
+        return f"{whose} may use no {label}."
     users = short.by if short.scope == "tenant" else ()
     names = [f"{each.user} {shown(each.amount)}" for each in users[:_NAMED]]
     if len(users) > _NAMED:
         names.append(f"{len(users) - _NAMED} more {shown(sum(each.amount for each in users[_NAMED:]))}")
     by = f" ({', '.join(names)})" if names else ""
-    use = "uses" if short.scope == "tenant" else "use"
     needs = f"; this needs {shown(short.wanted)} more" if short.wanted else ""
     what = "" if short.resource == "cpu" else f" {label}"  # "4 of 8 cores" says it already
-    return f"{whose[0].upper()}{whose[1:]} {use} {shown(short.used)} of {shown(short.limit)}{what}{by}{needs}."
+    return f"{whose} uses {shown(short.used)} of {shown(short.limit)}{what}{by}{needs}."

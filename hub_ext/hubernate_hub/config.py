@@ -163,7 +163,9 @@ class HubernateService(Configurable):  # type: ignore[misc]  # traitlets is not 
         " polls. It keeps its place, and the hub is asked to start it again.",
     ).tag(config=True)
     queue_keep_s = Float(
-        900, help="Seconds without a word of its hub after which a place in the queue is given up. Default 900."
+        900,
+        help="Seconds after which a place in the queue is given up if its hub, asked to go on with the start, says"
+        " nothing about it. Default 900. While the hub is away nobody can ask it, and no place is given up.",
     ).tag(config=True)
     metrics_tenants_max = Integer(
         200,

@@ -15,11 +15,11 @@ from .data.parts import DataParts
 from .fleet import Fleet, Key
 from .hub_client import Hub
 from .kube.parts import KubeParts
+from .lookout import Lookout
 from .metrics import Metrics
 from .sight import Sight
 from .signing import Signer
 from .store.database import Store, Tx
-from .turns import Turns
 
 _P = ParamSpec("_P")
 _T = TypeVar("_T")
@@ -50,7 +50,7 @@ class Context:
     """The cluster's side; None on Docker."""
     bell: Bell = field(default_factory=Bell)
     metrics: Metrics = field(default_factory=Metrics)
-    turns: Turns = field(default_factory=Turns)
+    lookout: Lookout = field(default_factory=Lookout)
     clock: Callable[[], datetime] = utc_now
     on_step: Callable[[str], None] = _nothing
     """Called with ``STEP:before`` and ``STEP:after`` around every stored report, so that tests can crash us there."""

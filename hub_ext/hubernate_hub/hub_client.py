@@ -39,6 +39,10 @@ class Active:
     groups: tuple[str, ...] | None
 
 
+class NotReached(Unavailable):
+    """The hub did not get the request, or died over it."""
+
+
 class Hub:
     """Calls with the service's own token unless said otherwise.
 
@@ -124,7 +128,8 @@ class Hub:
         """Start (for us: adopt) a server, with the options it had unless others are given.
 
         Raises:
-            NotFound: the hub has no such user.  Unavailable: it did not answer, or is busy with the server.
+            NotFound: the hub has no such user.  NotReached: it was not asked.
+            Unavailable: it was, and did not answer in time (it may have begun), or is busy with the server.
         """
         self._check(await self._call("POST", _server_path(user, server), json=options), "start", user)
 
@@ -153,7 +158,8 @@ class Hub:
         try:
             return await self._http.request(method, path, **options)
         except httpx.HTTPError as problem:
-            raise Unavailable(f"the hub did not answer ({type(problem).__name__}); running servers go on") from problem
+            kind = Unavailable if isinstance(problem, httpx.ReadTimeout) else NotReached
+            raise kind(f"the hub did not answer ({type(problem).__name__}); running servers go on") from problem
 
     @staticmethod
     def _model(answer: httpx.Response, kind: type = dict) -> Any:

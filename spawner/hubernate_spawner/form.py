@@ -44,7 +44,7 @@ def make_refusal(problem: OverQuota) -> str:
         shown.append(
             {
                 "label": label_of(each.resource),
-                "whose": "your team" if each.scope == "tenant" else "you",
+                "whose": "your team" if each.scope == "tenant" else next((who.user for who in each.by), "you"),
                 "used": show_amount(each.resource, each.used),
                 "limit": show_amount(each.resource, each.limit),
                 "wanted": show_amount(each.resource, each.wanted) if each.wanted else "",

@@ -14,7 +14,7 @@ from hubernate_core.queue import (
     TENANT_HANDICAP,
     Place,
     Wait,
-    in_turn,
+    fair_order,
     next_starts,
     settle,
     why_not,
@@ -45,7 +45,7 @@ def test_who_runs_nothing_goes_before_who_runs_much_but_not_forever() -> None:
 
 def test_one_person_who_asks_for_many_does_not_hold_up_another() -> None:
     mine = [wait(f"a{number}", "ada") for number in range(50)]
-    order = names(in_turn([*mine, wait("b", "bob", 5)], lambda each: each.user, {}, PERSON_HANDICAP))
+    order = names(fair_order([*mine, wait("b", "bob", 5)], lambda each: each.user, {}, PERSON_HANDICAP))
     assert order.index("b") == 1
 
 
@@ -66,8 +66,24 @@ def test_a_persons_own_limit_holds_up_nobody_else() -> None:
     held = [Holding("ada", {"servers": 1})]
     waiting = [wait("ada's", "ada", 0), wait("bob's", "bob", 60)]
     assert {each.wait.id: each.fits for each in settle(limits, held, waiting)} == {"ada's": False, "bob's": True}
+    hers = settle(limits, held, waiting)[0]
+    assert why_not("Research", hers) == "ada uses 1 of 1 running servers; this needs 1 more.", "others read it, too"
     twice = settle(limits, [], [wait("1st", "ada"), wait("2nd", "ada"), wait("bob's", "bob", 60)])
     assert {each.wait.id: each.fits for each in twice} == {"1st": True, "2nd": False, "bob's": True}
+
+
+def test_what_can_never_fit_waits_in_vain_and_holds_up_nobody() -> None:
+    limits = quota(servers=10, cpu="4", homes=2)
+    large = wait("large", "ada", 0, servers=1, cpu=8000)
+    homeless = wait("homeless", "new", 1, servers=1, cpu=1000, homes=1)
+    held = [Holding("zoe", {"servers": 1, "cpu": 2000}), *[Holding("zoe", {"homes": 1})] * 2]
+    first, second, third = settle(limits, held, [large, homeless, wait("bob's", "bob", 60, servers=1, cpu=2000)])
+    assert (first.wait, first.fits, first.in_vain) == (large, False, True), "the quota was lowered while it waited"
+    assert (second.wait, second.fits, second.in_vain) == (homeless, False, True), "no home is ever given back"
+    assert (third.fits, third.in_vain) == (True, False)
+    assert "needs 8 cores more" in why_not("Research", first)
+    waits = settle(limits, held, [wait("bob's", "bob", 0, servers=1, cpu=4000)])[0]
+    assert (waits.fits, waits.in_vain) == (False, False), "once zoe's environment sleeps"
 
 
 def test_whose_hub_is_silent_keeps_the_place_and_holds_up_nobody() -> None:

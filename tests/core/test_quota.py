@@ -44,7 +44,7 @@ def test_a_cap_of_one_person_counts_only_theirs() -> None:
     assert decide(mine, held, "eve", {"servers": 1}) == ()
     (short,) = decide(mine, held, "ada", {"servers": 1})
     assert short.scope == "user"
-    assert reason("Physics", short).startswith("You use 1 of 1 running servers; this needs 1 more.")
+    assert reason("Physics", short).startswith("ada uses 1 of 1 running servers; this needs 1 more.")
 
 
 def test_a_device_is_never_given_without_being_named() -> None:

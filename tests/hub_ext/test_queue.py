@@ -9,8 +9,12 @@ from pathlib import Path
 from typing import Any
 
 import httpx
-from sqlalchemy import create_engine, text
+from sqlalchemy import create_engine, event, text
 
+from hubernate_hub.context import Work
+from hubernate_hub.services import places
+from hubernate_hub.store import waits
+from hubernate_hub.store.database import Tx
 from support.platform_service import Running, Started, eventually, running
 
 RACERS, ROOM = 40, 6
@@ -63,6 +67,7 @@ def test_a_start_waits_and_is_told_where_it_stands_and_why(tmp_path: Path) -> No
         assert late.status_code == 409, "what is free is kept for those who wait"
         assert "kept for those who asked before" in late.json()["detail"]
         assert "start option wait=yes" in late.json()["detail"]
+        assert "shortfalls" not in late.json(), "nothing is short"
         assert place(service, eve)["position"] == 2
         assert ask(service, "bob").status_code == 200
         assert place(service, eve)["position"] == 1
@@ -204,6 +209,107 @@ def test_a_start_that_its_hub_lost_is_taken_up_and_in_the_end_given_up(tmp_path:
         assert ask(service, "bob", start="clean").json()["since"] == his["since"], "it finds its place"
         bob = service.person("bob", groups=("physics",))
         eventually("given up", lambda: not bob("GET", "/queue").json()["items"])
+
+
+def test_many_lost_starts_are_taken_up_at_once_but_none_that_was_cancelled_meanwhile(tmp_path: Path) -> None:
+    quick = {"hub_grace_s": 600, "hub_timeout_s": 600}
+    with running(tmp_path, state=tenants(servers=1), loops=True, **quick) as service:
+        service.start("ada")
+        users = [f"user{number:02}" for number in range(13)]
+        service.hub.holds_starts = True
+        service.hub.people |= dict.fromkeys(users, False)
+
+        def asked() -> list[str]:
+            return [user for user in users if service.hub.asked("POST", f"users/{user}/server")]
+
+        kept = {user: ask(service, user).json()["id"] for user in users}
+        service.inside.settings.queue_silent_after_s = 0.0
+        eventually("ten are asked for while none is answered", lambda: len(asked()) == 10)
+        *cancelled, last = [user for user in users if user not in asked()]
+        for user in cancelled:
+            assert service.spawner("DELETE", f"/queue/{kept[user]}").status_code == 204
+        service.hub.holds_starts = False
+        eventually("the last one is, too", lambda: last in asked())
+        assert not set(cancelled) & set(asked()), "nobody wants those any more"
+
+
+def test_a_hub_that_does_not_answer_in_time_was_asked(tmp_path: Path) -> None:
+    quick = {"queue_silent_after_s": 0.3, "queue_keep_s": 1.0, "hub_grace_s": 600, "hub_timeout_s": 0.3}
+    with running(tmp_path, state=tenants(servers=1), loops=True, **quick) as service:
+        service.start("ada")
+        service.hub.people["bob"] = service.hub.holds_starts = True
+        ask(service, "bob")
+        eventually("given up", lambda: waiting(service) == [])
+        assert service.hub.asked("POST", "users/bob/server") == 1
+        service.hub.holds_starts = False
+
+
+def test_no_place_is_given_up_while_its_hub_cannot_be_asked(tmp_path: Path) -> None:
+    quick = {"queue_silent_after_s": 0.1, "queue_keep_s": 0.2, "hub_grace_s": 600, "hub_api_url": "http://127.0.0.1:9"}
+    with running(tmp_path, state=tenants(servers=1), loops=True, **quick) as service:
+        service.start("ada")
+        bob = ask(service, "bob").json()["id"]
+        eventually("ten times as long", lambda: service.inside.lookout.silent_s(bob) > 2)
+        assert waiting(service) == ["bob"]
+
+
+def waiting(service: Running) -> list[str]:
+    return [row.user for row in service.inside.store.now(waits.all_waits)]
+
+
+def test_a_place_that_a_lower_quota_makes_vain_is_refused_and_holds_up_nobody(tmp_path: Path) -> None:
+    state = {"tenants": [{"name": "physics", "title": "Physics", "quota": {"servers": 1}}]}
+    with running(tmp_path, state=state) as service:
+        root = service.person("root", admin=True)
+        first = service.start("ada")
+        bob = ask(service, "bob")
+        assert root("PATCH", "/tenants/physics", json={"quota": {"servers": 1, "memory": "1Gi"}}).status_code == 200
+        release(service, first)
+        there = place(service, bob)
+        assert there["waits_for"] == "nothing", "so that its hub asks, and is told"
+        assert there["reason"] == "Team Physics uses 0 B of 1 GiB memory; this needs 4 GiB more."
+        told = ask(service, "bob")
+        assert told.status_code == 409
+        assert there["reason"] in told.json()["detail"]
+        assert "wait=yes" not in told.json()["detail"]
+
+
+def test_a_request_that_names_its_place_is_heard_whatever_becomes_of_it(tmp_path: Path) -> None:
+    with running(tmp_path, state=tenants(servers=1), queue_silent_after_s=0.2) as service:
+        service.start("ada")
+        bob = ask(service, "bob").json()["id"]
+        lookout = service.inside.lookout
+        eventually("silence", lambda: lookout.silent_s(bob) > 0.2)
+        body = {"user": "bob", "server_name": "", "groups": [], "place": bob, "choice": {"profile": "base"}}
+        assert service.spawner("POST", "/servers/start", json=body).status_code == 403, "bob left the team"
+        assert lookout.silent_s(bob) < 0.2
+
+
+def test_one_look_takes_no_more_queries_for_more_teams(tmp_path: Path) -> None:
+    teams = [f"team{number}" for number in range(6)]
+    with running(tmp_path, state=tenants(*teams, servers=1)) as service:
+        asked: list[int] = []
+        for team in teams:
+            service.start(f"{team}-1", groups=(team,))
+            ask(service, f"{team}-2", groups=(team,))
+            asked.append(queries(service))
+        assert asked[0] == asked[-1], asked
+
+
+def queries(service: Running) -> int:
+    """Statements of one look."""
+    found: list[str] = []
+
+    def look(tx: Tx) -> None:
+        def count(*call: Any) -> None:
+            found.append(call[2])
+
+        event.listen(tx, "before_cursor_execute", count)
+        places.look(Work(tx, service.inside, service.clock()))
+        event.remove(tx, "before_cursor_execute", count)
+
+    service.inside.store.now(look)
+    return len(found)
 
 
 def test_metrics_tell_how_many_wait_and_how_long(tmp_path: Path) -> None:

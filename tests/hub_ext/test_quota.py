@@ -81,7 +81,7 @@ def test_one_persons_cap_is_their_own(tmp_path: Path) -> None:
         service.start("ada")
         refused = service.request_start("ada", name="second", profile="base")
         assert refused.status_code == 409
-        assert "You use 1 of 1 running servers" in refused.json()["detail"]
+        assert "ada uses 1 of 1 running servers" in refused.json()["detail"]
         assert ask(service, "eve") == 200
 
 

@@ -153,7 +153,8 @@ def test_an_image_counts_towards_what_the_team_may_save(service: Running, ada: C
     refused = promote(ada, checkpoint)
     assert refused.status_code == 409
     assert "300 B of 500 B" in refused.json()["detail"]
-    root("PATCH", "/tenants/physics", json={"quota": {"checkpoint_bytes": "600"}})
+    own = {"checkpoint_bytes": "299"}
+    root("PATCH", "/tenants/physics", json={"quota": {"checkpoint_bytes": "600", "per_user": own}})
     assert promote(ada, checkpoint).status_code == 201
     use = ada("GET", "/tenants/physics/use").json()
     assert {each["user"]: each["amounts"].get("checkpoint_bytes") for each in use["people"]} == {

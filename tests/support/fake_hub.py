@@ -1,5 +1,6 @@
 """A tiny JupyterHub over HTTP: people, tokens, OAuth with PKCE, servers that are flags. Every call is kept."""
 
+import asyncio
 import base64
 import hashlib
 import json
@@ -33,6 +34,8 @@ class FakeHub:
     options: dict[str, Any] = field(default_factory=dict)
     """Name → what the person's newest start was asked with; None: nothing."""
     broken: bool = False
+    holds_starts: bool = False
+    """Answer no start until this is false, as a hub does for ten seconds."""
     authenticator: str = "hubernate_spawner.accounts.EmbeddedAuthenticator"
     browser: str = ""
     """Who is logged in at the hub in the browser that comes to authorize."""
@@ -125,6 +128,8 @@ class FakeHub:
             body = await request.body()
             self.options[name] = json.loads(body) if body else None
             self.runs(name, server)
+            while self.holds_starts:  # noqa: ASYNC110 - the test's thread ends it
+                await asyncio.sleep(0.02)
             return Response(status_code=201)
         self.forgets(name, server)
         return Response(status_code=204)

@@ -38,9 +38,11 @@ async def start(
     context: ContextOf, response: Response, body: Annotated[StartRequest, Depends(reads(StartRequest))]
 ) -> Ticket | Place:
     """A ticket for one start (see `Ticket.adopt` and `Ticket.wait_for`); with 202, its place in the queue."""
+    if body.place is not None:
+        context.lookout.hear(body.place)  # whatever becomes of the request: its hub has not lost it
     answer = await context.write(starting.start, body)
     if isinstance(answer, Place):
-        context.turns.hear(answer.id)
+        context.lookout.hear(answer.id)
         context.bell.ring("queue")
         response.status_code = 202
     else:

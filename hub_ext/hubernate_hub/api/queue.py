@@ -77,7 +77,7 @@ async def cancel(context: ContextOf, door: Entered, place: str) -> Response:
 
 def shown_places(work: Work, person: Person, rows: Iterable[WaitRow], *, admin: bool) -> list[ShownPlace]:
     """Those of `rows` that the newest look knows, the next one first; `admin`: of their team."""
-    known = work.context.turns.outlook.places
+    known = work.context.lookout.outlook.places
     found = [
         ShownPlace(**known[row.id].model_dump(), may_cancel=admin or row.hub_name == person.hub_name)
         for row in rows

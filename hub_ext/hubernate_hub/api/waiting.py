@@ -49,27 +49,30 @@ async def changed_operation(
 
 
 async def moved_place(context: Context, place: PlaceId, wait_s: float) -> Place:
-    """A place in the queue: at once if it may go, else once its bell rings or `wait_s` seconds passed.
+    """A place in the queue: at once if it may go or moved since the last answer, else once its bell rings or `wait_s`
+    seconds passed.
 
     Raises:
         NotFound: it waits no more.
     """
-    context.turns.hear(place)
+    context.lookout.hear(place)
     with context.bell.listen(f"place:{place}") as rung:
         if wait_s == 0:
             await look(context)
         found = await _present_place(context, place)
-        if not found.may_go and wait_s > 0 and not context.stopping:
+        known = not found.may_go and place not in context.lookout.moved
+        if known and wait_s > 0 and not context.stopping:
             await bell.wait(rung, wait_s)
             found = await _present_place(context, place)
-    context.turns.hear(place)
+    context.lookout.moved.discard(place)
+    context.lookout.hear(place)
     return found
 
 
 async def _present_place(context: Context, place: PlaceId) -> Place:
-    if place not in context.turns.outlook.places:
+    if place not in context.lookout.outlook.places:
         await look(context)  # before the first round, and for whoever left
-    found = context.turns.outlook.places.get(place)
+    found = context.lookout.outlook.places.get(place)
     if found is None:
         raise NotFound(f"no start waits at place {place}")
     return found

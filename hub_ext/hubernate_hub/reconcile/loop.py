@@ -18,6 +18,7 @@ from .pods import Removals
 from .queue import Queue
 from .servers import Servers
 from .spaces import provision
+from .takeup import TakeUp
 
 _CALM_S = 0.1
 """Between two rounds that were both rung for: a storm of changes is one change."""
@@ -45,6 +46,7 @@ def start_loops(context: Context) -> list[asyncio.Task[None]]:
         _start(context, "servers", _Pace(settings.reconcile_every_s), servers.round),
         _start(context, "hub", _Pace(settings.hub_every_s), hub.round),
         _start(context, "queue", _Pace(settings.reconcile_every_s, topics=("queue", "tenants", "pods")), queue.round),
+        _start(context, "take-up", _Pace(settings.reconcile_every_s), TakeUp(context).round),
         _start(context, "culling", _Pace(settings.cull_every_s), culling),
         _start(context, "reads", _Pace(_COUNTS_S), counting),
         _start(context, "departures", _Pace(_COUNTS_S, topics=("tenants",)), departures),

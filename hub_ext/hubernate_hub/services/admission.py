@@ -10,7 +10,7 @@ from hubernate_core.errors import Conflict, OverQuota
 from hubernate_core.names import PlaceId, ServerId, new_id
 from hubernate_core.profile import Profile
 from hubernate_core.queue import Place, Standing, Wait, next_starts, settle, why_not
-from hubernate_core.quota import Amounts, Holding, decide
+from hubernate_core.quota import Amounts, Holding
 from hubernate_core.tenant import Tenant
 from hubernate_core.wire import StartRequest
 
@@ -43,11 +43,6 @@ class Room:
         everyone = settle(self.tenant.quota, self.held, [*self.waiting, wait])
         return next(each for each in everyone if each.wait is wait)
 
-    def lasting(self, wait: Wait) -> bool:
-        """Whether it does not fit even when nothing runs, so that waiting is in vain."""
-        stays = [each for each in self.held if "servers" not in each.amounts]
-        return bool(decide(self.tenant.quota, stays, wait.user, wait.wanted))
-
 
 def room(work: Work, tenant: Tenant, *, but: ServerId | None = None) -> Room:
     """`tenant` now; what server `but` holds or waits for left out."""
@@ -68,7 +63,7 @@ def admit(work: Work, tenant: Tenant, request: StartRequest, wanted: Wanted, pro
 
     Raises:
         OverQuota: it does not fit, and did not choose to wait, or would wait in vain.
-        Conflict: its place was given up by somebody.
+        Conflict: its place was given up by somebody; or it did not choose to wait, and what is free is kept for others.
     """
     before = _place_before(work, tenant, request)
     row = WaitRow(
@@ -90,16 +85,16 @@ def admit(work: Work, tenant: Tenant, request: StartRequest, wanted: Wanted, pro
     wait = places.as_wait(work, row)
     standing = here.stand(wait)
     if not standing.fits:
-        if here.lasting(wait) or not request.choice.wait:
-            raise _refusal(work, here, wanted, wait, standing)
+        if standing.in_vain or not request.choice.wait:
+            raise _refusal(work, here, wanted, standing)
         place = places.for_quota(row, tenant, standing)
     elif not wanted.admitted and (turn := _turn(work, wait)) is not None:
-        place = places.for_turn(work, row, tenant, turn)
+        place = places.for_turn(work, row, tenant, *turn)
     else:
         places.end(work, [row], "started")
         return None
     waits.put(work.tx, row)
-    work.context.turns.show(place, wait if standing.fits else None)
+    work.context.lookout.show(place, wait if standing.fits else None)
     return place
 
 
@@ -115,11 +110,11 @@ def _place_before(work: Work, tenant: Tenant, request: StartRequest) -> WaitRow 
     return None
 
 
-def _turn(work: Work, wait: Wait) -> list[Wait] | None:
-    """None when `wait` is among the next starts of the platform; else those whose turn has not come."""
-    others = [each for each in work.context.turns.outlook.ready if each.id != wait.id]
+def _turn(work: Work, wait: Wait) -> tuple[int, int] | None:
+    """None when `wait` is among the next starts of the platform; else where it stands among how many later ones."""
+    others = [each for each in work.context.lookout.outlook.ready if each.id != wait.id]
     go, later = next_starts([*others, wait], places.starting(work), work.context.settings.starts_at_once)
-    return None if wait in go else later
+    return None if wait in go else (later.index(wait) + 1, len(later))
 
 
 def _amounts(work: Work, tenant: Tenant, wanted: Wanted, profile: Profile) -> Amounts:
@@ -128,11 +123,13 @@ def _amounts(work: Work, tenant: Tenant, wanted: Wanted, profile: Profile) -> Am
     return {**ledger.of_server(work, profile), **home, "checkpoint_bytes": 0}
 
 
-def _refusal(work: Work, here: Room, wanted: Wanted, wait: Wait, standing: Standing) -> OverQuota:
+def _refusal(work: Work, here: Room, wanted: Wanted, standing: Standing) -> Conflict:
     for each in standing.short:
         work.context.metrics.refused.labels(each.scope).inc()
     allowed = work.context.catalogue.allowed(here.tenant).values()
     fitting = [each.title for each in allowed if look_at(work, here, wanted, each).fits]
     why = why_not(here.tenant.title or here.tenant.name, standing)
-    told = refusal.tell(why, fitting, may_wait=not here.lasting(wait))
+    told = refusal.tell(why, fitting, may_wait=not standing.in_vain)
+    if not standing.short:  # it would fit, were it not for those who asked before
+        return Conflict(told, tenant=here.tenant.name)
     return OverQuota(told, [each.model_dump(mode="json") for each in standing.short], tenant=here.tenant.name)

@@ -9,6 +9,7 @@ from hubernate_core.tenant import Tenant
 
 from ..context import Work
 from ..store import ledger, server_lists, servers, team_images
+from ..store.servers import ServerRow
 
 _TEAM = "(team images)"
 """In the place of a person, for what nobody holds alone."""
@@ -16,7 +17,15 @@ _TEAM = "(team images)"
 
 def held_in(work: Work, tenant: Tenant, *, but: ServerId | None = None) -> list[Holding]:
     """What is held of `tenant`, also by containers of older starts that nobody could end; server `but` left out."""
-    return held(work, [tenant], but=but)[tenant.id] + _left_behind(work, tenant.id)
+    return held_in_each(work, [tenant], but=but)[tenant.id]
+
+
+def held_in_each(work: Work, known: Iterable[Tenant], *, but: ServerId | None = None) -> dict[TenantId, list[Holding]]:
+    """As `held_in`, of each of `known`, in as many queries as for one."""
+    found = held(work, known, but=but)
+    for row in _left_behind(work, found):
+        found[row.tenant_id].append(Holding(row.user, of_server(work, row.profile)))
+    return found
 
 
 def held(work: Work, known: Iterable[Tenant], *, but: ServerId | None = None) -> dict[TenantId, list[Holding]]:
@@ -46,9 +55,9 @@ def of_home(work: Work, tenant: Tenant) -> Amounts:
     return {"homes": 1} | ({"storage": tenant.kubernetes.home_size} if work.context.settings.on_kubernetes else {})
 
 
-def _left_behind(work: Work, tenant: TenantId) -> list[Holding]:
-    """What containers of older starts of sleeping servers still use: only an admin can end them."""
-    asleep = server_lists.newest_starts(work.tx, asleep_in=tenant)
+def _left_behind(work: Work, known: Iterable[TenantId]) -> list[ServerRow]:
+    """Sleeping servers of which containers of older starts still run, once for each: only an admin can end them."""
+    asleep = server_lists.newest_starts(work.tx, asleep_in=known)
     strays = work.context.sight.left_behind(asleep) if asleep else []
     rows = [servers.get(work.tx, seen.server_id) for _, seen in strays]
-    return [Holding(row.user, of_server(work, row.profile)) for row in rows if row is not None]
+    return [row for row in rows if row is not None]

@@ -1,15 +1,16 @@
 """Places in the queue of starts: how they are shown, looked at all together, given up, and forgotten."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 from datetime import timedelta
 
+from hubernate_core.names import TenantId
 from hubernate_core.queue import Place, Standing, Wait, next_starts, settle, why_not
 from hubernate_core.tenant import Tenant
 
 from ..context import Work
+from ..lookout import Outlook
 from ..store import tenants, waits
 from ..store.waits import WaitRow
-from ..turns import Outlook
 from . import ledger
 
 _COUNTS_FOR = timedelta(minutes=5)
@@ -18,21 +19,22 @@ _COUNTS_FOR = timedelta(minutes=5)
 
 def as_wait(work: Work, row: WaitRow) -> Wait:
     """`row` as the order is decided by it."""
-    silent = work.context.turns.silent_s(row.id) > work.context.settings.queue_silent_after_s
+    silent = work.context.lookout.silent_s(row.id) > work.context.settings.queue_silent_after_s
     return Wait(row.id, row.tenant_id, row.user, row.wanted, row.since, here=not silent)
 
 
 def for_quota(row: WaitRow, tenant: Tenant, standing: Standing) -> Place:
-    """A place that waits for the tenant's quota."""
+    """A place that waits for the tenant's quota; one that waits in vain is to ask, and is refused then."""
     why = why_not(tenant.title or tenant.name, standing)
+    if standing.in_vain:
+        return _show(row, tenant, reason=why)
     return _show(row, tenant, waits_for="quota", position=standing.position, of=standing.of, reason=why)
 
 
-def for_turn(work: Work, row: WaitRow, tenant: Tenant, later: Sequence[Wait]) -> Place:
-    """A place that fits, and waits for one of the platform's starts; it is among `later`, in turn."""
-    position = next(at for at, each in enumerate(later, 1) if each.id == row.id)
+def for_turn(work: Work, row: WaitRow, tenant: Tenant, position: int, of: int) -> Place:
+    """A place that fits, and waits for one of the platform's starts, as one of so many."""
     why = f"The platform makes {work.context.settings.starts_at_once} starts at once, and is at so many."
-    return _show(row, tenant, waits_for="turn", position=position, of=len(later), reason=why)
+    return _show(row, tenant, waits_for="turn", position=position, of=of, reason=why)
 
 
 def starting(work: Work) -> dict[str, int]:
@@ -50,23 +52,27 @@ def look(work: Work) -> Outlook:
     active = tenants.with_ids(work.tx, known, active_only=True)
     shown = {row.id: _show(row, known[row.tenant_id]) for row in rows}
     ready: list[Wait] = []
+    waiting: dict[TenantId, list[Wait]] = {}
+    for row in rows:
+        if not row.cancelled_by:
+            waiting.setdefault(row.tenant_id, []).append(as_wait(work, row))
+    held = ledger.held_in_each(work, active.values())
     for tenant in active.values():
-        mine = [row for row in rows if row.tenant_id == tenant.id and not row.cancelled_by]
-        for standing in settle(tenant.quota, ledger.held_in(work, tenant), (as_wait(work, row) for row in mine)):
+        for standing in settle(tenant.quota, held[tenant.id], waiting.get(tenant.id, ())):
             if not standing.fits:
                 shown[standing.wait.id] = for_quota(by_id[standing.wait.id], tenant, standing)
             elif standing.wait.here:
                 ready.append(standing.wait)
     go, later = next_starts(ready, starting(work), work.context.settings.starts_at_once) if ready else ([], [])
-    for wait in later:
-        shown[wait.id] = for_turn(work, by_id[wait.id], active[wait.tenant], later)
+    for position, wait in enumerate(later, 1):
+        shown[wait.id] = for_turn(work, by_id[wait.id], active[wait.tenant], position, len(later))
     return Outlook(shown, (*go, *later))
 
 
 def give_up(work: Work, row: WaitRow, by: str) -> None:
     """Give up a place; its hub is told when it asks about it next."""
     waits.change(work.tx, row.id, cancelled_by=by)
-    work.context.turns.left([row.id])
+    work.context.lookout.left([row.id])
 
 
 def end(work: Work, rows: Iterable[WaitRow], outcome: str) -> None:
@@ -75,7 +81,7 @@ def end(work: Work, rows: Iterable[WaitRow], outcome: str) -> None:
         if waits.remove(work.tx, row.id):
             waited = (work.now - row.since).total_seconds()
             work.context.metrics.waited.labels("cancelled" if row.cancelled_by else outcome).observe(waited)
-            work.context.turns.left([row.id])
+            work.context.lookout.left([row.id])
 
 
 def end_of(work: Work, hub_name: str, server_name: str, outcome: str) -> None:

@@ -54,7 +54,8 @@ def promote(work: Work, actor: Actor, row: TenantRow, wanted: Promotion, *, conf
     if any(each.name == wanted.name for each in offered):
         raise Conflict(f"there is a team image {wanted.name!r} already; retire it first, or choose another name")
     work.context.catalogue.profile(found.profile, row.tenant)
-    short = decide(row.tenant.quota, ledger.held_in(work, row.tenant), "", {"checkpoint_bytes": found.size})
+    whole = decide(row.tenant.quota, ledger.held_in(work, row.tenant), "", {"checkpoint_bytes": found.size})
+    short = [each for each in whole if each.scope == "tenant"]  # towards nobody's own limit
     if short:
         told = " ".join(refusal.reason(row.tenant.title or row.name, each) for each in short)
         raise OverQuota(f"{told} Nothing was offered", [each.model_dump(mode="json") for each in short])

@@ -33,11 +33,11 @@ class NewestStart:
         return self.generation, self.asked_at
 
 
-def newest_starts(tx: Tx, *, asleep_in: TenantId | None = None) -> list[NewestStart]:
-    """Of every server; with `asleep_in`, of those that sleep in one tenant."""
+def newest_starts(tx: Tx, *, asleep_in: Tenants = None) -> list[NewestStart]:
+    """Of every server; with `asleep_in`, of those that sleep in these tenants."""
     query = select(servers.c.id, servers.c.generation, servers.c.asked_at)
     if asleep_in is not None:
-        query = query.join(owners).where(servers.c.state == "asleep", owners.c.tenant_id == asleep_in)
+        query = query.join(owners).where(servers.c.state == "asleep", owners.c.tenant_id.in_(sorted(asleep_in)))
     return [NewestStart(row.id, row.generation, row.asked_at) for row in tx.execute(query)]
 
 

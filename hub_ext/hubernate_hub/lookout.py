@@ -18,12 +18,16 @@ class Outlook:
     ready: tuple[Wait, ...] = ()
 
 
-class Turns:
+class Lookout:
     """Read on worker threads too, so that everything is replaced, never changed."""
 
     def __init__(self) -> None:
         self.outlook = Outlook()
         self.looking = asyncio.Lock()
+        self.begun = self.done = 0
+        """Number of the newest look that was begun, and of the newest that `outlook` is from."""
+        self.moved: set[PlaceId] = set()
+        """Places that moved since their hub was last answered."""
         self._heard: dict[PlaceId, float] = {}
 
     def hear(self, place: PlaceId) -> None:
@@ -50,3 +54,4 @@ class Turns:
         """Drop what is remembered of places that are no more."""
         for place in [each for each in list(self._heard) if each not in places]:
             self._heard.pop(place, None)
+        self.moved.intersection_update(places)
