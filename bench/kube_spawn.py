@@ -20,6 +20,7 @@ from typing import Any
 
 from figures import note, report
 from hubernate_core import names
+from hubernate_core.quota import Quota
 from kube_cluster import AnyGates, stock_hub
 from kube_hub import Ours, Stock, all_started, hub_process, started
 from kube_teams import Teams
@@ -29,6 +30,7 @@ from support.kube_tenant import GATE_IMAGE, Tenancy, a_tenancy
 _AT_ONCE = 64
 _WARM = 8
 _LAB_S = 2.0
+_ROOM = Quota(servers=2000, homes=2000)
 _OTHERS, _OTHERS_AT_ONCE = 24, 4
 Run = Callable[..., Future[Any]]
 
@@ -98,10 +100,10 @@ def moved_by_a_burst(kube: FakeKube, ours: Run, rounds: int, burst: int) -> list
 @contextmanager
 def hubs() -> Iterator[tuple[Tenancy, Ours, Stock]]:
     """A fake cluster with teams a and b, a platform service, and both hubs' settings."""
-    with tempfile.TemporaryDirectory() as name, a_tenancy(gates_of=AnyGates) as tenancy:
+    with tempfile.TemporaryDirectory() as name, a_tenancy(_ROOM, AnyGates) as tenancy:
         folder, kube, instance = Path(name), tenancy.kube, tenancy.service.instance
         teams = {"a": tenancy.service.tenant_id, "b": names.new_id()}
-        tenancy.add_tenant(teams["b"])
+        tenancy.add_tenant(teams["b"], _ROOM)
         service = Teams(kube, instance, teams)
         token_file = folder / "spawner-token"
         token_file.write_text(service.token)
