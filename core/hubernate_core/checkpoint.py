@@ -58,6 +58,11 @@ class Checkpoint(BaseModel):
     goes_at: datetime | None = Field(None, description="when retention lets it go; None: not soon")
     goes_why: str = Field("", description="the rule that lets it go: count, age, user_bytes or tenant_bytes")
 
+    @property
+    def reference(self) -> str:
+        """``repository@digest``."""
+        return f"{self.repository}@{self.digest}"
+
 
 def layers_to_merge(sizes: Sequence[int], new: int) -> int:
     """How many of our topmost layers the next save should merge with the new change.

@@ -75,9 +75,9 @@ def what_goes(
 ) -> list[Leaving]:
     """What `rule` lets go of one tenant's `checkpoints`, in the order in which it goes.
 
-    Never the newest usable one of a server, never a pinned one, never one whose reference is `in_use` by a server, an
-    operation or a team image (F45). By bytes the oldest go first. What is first found to go is due after the rule's
-    notice, so that somebody can still pin it.
+    Never the newest usable one of a server (of one that has none: the newest), never a pinned one, never one whose
+    reference is `in_use` by a server, an operation, a start that waits or a team image (F45). By bytes the oldest go
+    first. What is first found to go is due after the rule's notice, so that somebody can still pin it.
 
     Args:
         ahead: how far to look for those that come of age; at least the rule's notice.
@@ -100,12 +100,14 @@ def what_goes(
 
 
 def _last_good(newest_first: Iterable[Stored]) -> frozenset[CheckpointId]:
-    """The newest usable one of each server."""
-    found: dict[ServerId, CheckpointId] = {}
+    """The newest usable one of each server; of one that has none the newest: its image may come back."""
+    usable: dict[ServerId, CheckpointId] = {}
+    newest: dict[ServerId, CheckpointId] = {}
     for each in newest_first:
+        newest.setdefault(each.server_id, each.id)
         if each.usable:
-            found.setdefault(each.server_id, each.id)
-    return frozenset(found.values())
+            usable.setdefault(each.server_id, each.id)
+    return frozenset((newest | usable).values())
 
 
 def _by_count_and_age(

@@ -39,6 +39,12 @@ def test_the_newest_usable_one_stays_however_old() -> None:
     assert ids(what_goes([lost, good], strict, NOW)) == [lost.id]
 
 
+def test_of_a_server_that_has_no_usable_one_the_newest_stays() -> None:
+    older, newer = a_checkpoint(1, age=901 * DAY, usable=False), a_checkpoint(0, age=900 * DAY, usable=False)
+    strict = Retention.model_validate({"keep_count": 1, "user_bytes": "1", "tenant_bytes": "1"})
+    assert ids(what_goes([older, newer], strict, NOW)) == [older.id], "its image may come back with its registry"
+
+
 def test_pinned_and_used_ones_stay() -> None:
     newest, pinned = a_checkpoint(0, age=AT_ONCE), a_checkpoint(1, age=400 * DAY, pinned=True)
     used = a_checkpoint(2, age=400 * DAY)
@@ -99,6 +105,15 @@ a_rule = st.builds(
 )  # fmt: skip
 
 
+def way_back(every: list[Stored]) -> set[CheckpointId]:
+    """The newest of each server, a usable one before all others."""
+    servers = {each.server_id for each in every}
+    return {
+        max((each.usable, each.created_at, each.id) for each in every if each.server_id == server)[2]
+        for server in servers
+    }
+
+
 @given(a_history, a_rule, st.integers(0, 40))
 def test_no_rule_takes_the_only_way_back_or_what_is_held(
     rows: list[tuple[int, bool, bool, bool, str, int]], rule: Retention, ahead: int
@@ -110,9 +125,7 @@ def test_no_rule_takes_the_only_way_back_or_what_is_held(
     used = frozenset(each.reference for each, row in zip(every, rows, strict=True) if row[3])
     gone = what_goes(every, rule, NOW, used, ahead=ahead * DAY)
     left = [each for each in every if each.id not in ids(gone)]
-    for server in {each.server_id for each in every if each.usable}:
-        newest = max((each.created_at, each.id) for each in every if each.usable and each.server_id == server)
-        assert newest in {(each.created_at, each.id) for each in left}
+    assert way_back(every) <= {each.id for each in left}
     for each in gone:
         assert not each.stored.pinned
         assert each.stored.reference not in used
@@ -130,10 +143,7 @@ def test_what_is_over_a_limit_of_bytes_goes_unless_it_is_held(
     ]
     gone = set(ids(what_goes(every, rule, NOW)))
     held = {each.id for each in every if each.pinned}
-    held |= {
-        max((each.created_at, each.id) for each in every if each.usable and each.server_id == server)[1]
-        for server in {each.server_id for each in every if each.usable}
-    }
+    held |= way_back(every)
     left = [each for each in every if each.id not in gone]
     if rule.tenant_bytes is not None and sum(each.size for each in left) > rule.tenant_bytes:
         assert {each.id for each in left if each.size} <= held

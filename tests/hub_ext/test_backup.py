@@ -9,6 +9,8 @@ import pytest
 
 from hubernate_core.errors import Conflict, InvalidInput
 from hubernate_hub.app import restore
+from hubernate_hub.context import Work
+from hubernate_hub.services import retention
 from hubernate_hub.store import backup
 from hubernate_hub.store.lease import Lease
 from support.platform_service import Running, running
@@ -68,6 +70,96 @@ def test_after_a_restore_checkpoints_are_looked_for_before_anything_is_deleted(t
         orders = agent.poll(found=[old])
         assert (orders.look_for, orders.forget) == ((), (old,))
         assert kept not in orders.forget and eves not in orders.forget, "what it does not know it leaves alone"
+
+
+def settle(service: Running) -> None:
+    """One round of retention, told as the loop is told."""
+    context = service.inside
+    for tenant in context.store.now(lambda tx: retention.unsettled(Work(tx, context, context.clock()))):
+        context.store.now(lambda tx, each=tenant: retention.settle(Work(tx, context, context.clock()), each))
+
+
+def keep_one(service: Running, **notice: str) -> None:
+    """Physics keeps one checkpoint of a server."""
+    rule = {"keep_count": 1} | notice
+    changed = service.person("root", admin=True)("PATCH", "/tenants/physics", json={"retention": rule})
+    assert changed.status_code == 200, changed.text
+
+
+def listed(service: Running, server: str, user: str = "ada") -> dict[str, dict[str, object]]:
+    """A server's checkpoints by ``repository@digest``."""
+    items = service.person(user)("GET", f"/servers/{server}/checkpoints").json()["items"]
+    return {f"{each['repository']}@{each['digest']}": each for each in items}
+
+
+def test_after_a_restore_retention_waits_until_it_is_known_what_is_there(tmp_path: Path) -> None:
+    with running(tmp_path) as service:
+        server, older = checkpoint(service)
+        _, newer = checkpoint(service)
+        keep_one(service, notice="PT0S")
+        backup.copy_to(service.inside.settings.database, tmp_path / "copy")
+    restore(service.inside.settings, tmp_path / "copy")
+    with running(tmp_path) as service:
+        agent = service.agent()
+        context, physics = service.inside, service.person("root", admin=True)("GET", "/tenants/physics").json()["id"]
+        assert context.store.now(lambda tx: retention.unsettled(Work(tx, context, context.clock()))) == []
+        assert context.store.now(lambda tx: retention.settle(Work(tx, context, context.clock()), physics)) == []
+        assert set(listed(service, server)) == {older, newer}, "the newer one's image may be what is missing"
+        agent.poll(missing=[newer], found=[older])
+        settle(service)
+        assert older in listed(service, server), "it is the way back"
+
+
+def test_what_was_announced_before_the_backup_is_announced_anew(tmp_path: Path) -> None:
+    with running(tmp_path) as service:
+        server, older = checkpoint(service)
+        _, newer = checkpoint(service)
+        keep_one(service, notice="P1D")
+        settle(service)
+        assert listed(service, server)[older]["goes_at"] is not None
+        backup.copy_to(service.inside.settings.database, tmp_path / "copy")
+    restore(service.inside.settings, tmp_path / "copy")
+    with running(tmp_path) as service:
+        service.clock.move(days=3)
+        assert listed(service, server)[older]["goes_at"] is None
+        service.agent().poll(found=[older, newer])
+        settle(service)
+        kept = listed(service, server)
+        assert set(kept) == {older, newer}, "whoever pinned it after the backup has a day to do so again"
+        assert str(kept[older]["goes_at"]) > f"{service.clock():%Y-%m-%dT%H:%M:%S}"
+
+
+def test_one_that_was_missing_is_looked_for_again_and_offered(tmp_path: Path) -> None:
+    with running(tmp_path) as service:
+        server, saved = checkpoint(service)
+        backup.copy_to(service.inside.settings.database, tmp_path / "copy")
+    restore(service.inside.settings, tmp_path / "copy")
+    with running(tmp_path) as service:
+        service.agent().poll(missing=[saved])  # the registry was not restored yet
+        assert service.request_start("ada").status_code == 409
+    restore(service.inside.settings, None)
+    with running(tmp_path) as service:
+        agent = service.agent()
+        assert agent.poll().look_for == (saved,)
+        ada, (one,) = service.person("ada"), listed(service, server).values()
+        assert ada("DELETE", f"/checkpoints/{one['id']}").status_code == 409, "it may be the only way back"
+        agent.poll(found=[saved])
+        assert service.request_start("ada").json()["image"].endswith(saved.partition("@")[2])
+
+
+def test_while_the_other_is_in_doubt_a_deleted_one_is_the_last(tmp_path: Path) -> None:
+    with running(tmp_path) as service:
+        server, older = checkpoint(service)
+        _, newer = checkpoint(service)
+        backup.copy_to(service.inside.settings.database, tmp_path / "copy")
+    restore(service.inside.settings, tmp_path / "copy")
+    with running(tmp_path) as service:
+        ada, kept = service.person("ada"), listed(service, server)
+        service.agent().poll(found=[older])
+        refused = ada("DELETE", f"/checkpoints/{kept[older]['id']}")
+        assert (refused.status_code, refused.json()["confirm"]) == (409, "last")
+        service.agent().poll(found=[newer])
+        assert ada("DELETE", f"/checkpoints/{kept[older]['id']}").status_code == 204
 
 
 def test_a_checkpoint_whose_image_is_gone_is_marked_and_not_offered(tmp_path: Path) -> None:

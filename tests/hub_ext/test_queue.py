@@ -12,7 +12,7 @@ import httpx
 from sqlalchemy import create_engine, event, text
 
 from hubernate_hub.context import Work
-from hubernate_hub.services import places
+from hubernate_hub.services import places, retention
 from hubernate_hub.store import waits
 from hubernate_hub.store.database import Tx
 from support.platform_service import Running, Started, eventually, running
@@ -71,6 +71,31 @@ def test_a_start_waits_and_is_told_where_it_stands_and_why(tmp_path: Path) -> No
         assert place(service, eve)["position"] == 2
         assert ask(service, "bob").status_code == 200
         assert place(service, eve)["position"] == 1
+
+
+def test_what_a_waiting_start_has_chosen_is_not_deleted(tmp_path: Path) -> None:
+    with running(tmp_path, state=tenants(servers=1)) as service:
+        context, server = service.inside, service.start("ada")
+        for _ in range(2):
+            release(service, server)
+            server = service.start("ada")
+        release(service, server)
+        ada, root = service.person("ada"), service.person("root", admin=True)
+        chosen = ada("GET", f"/servers/{server.id}/checkpoints").json()["items"][1]
+        other = service.start("bob")
+        waits = ask(service, "ada", profile="", start="checkpoint", checkpoint_id=chosen["id"])
+        assert waits.status_code == 202, waits.text
+        root("PATCH", "/tenants/physics", json={"retention": {"keep_count": 1, "notice": "PT0S"}})
+        for tenant in context.store.now(lambda tx: retention.unsettled(Work(tx, context, context.clock()))):
+            context.store.now(lambda tx, each=tenant: retention.settle(Work(tx, context, context.clock()), each))
+        kept = ada("GET", f"/servers/{server.id}/checkpoints").json()["items"]
+        assert [each["id"] for each in kept][1:] == [chosen["id"]], "only the third went"
+        refused = ada("DELETE", f"/checkpoints/{chosen['id']}")
+        assert refused.status_code == 409
+        assert "a start that waits has chosen it" in refused.json()["detail"]
+        release(service, other)
+        resumed = ask(service, "ada", profile="", start="checkpoint", checkpoint_id=chosen["id"])
+        assert resumed.json()["image"].endswith(chosen["digest"])
 
 
 def test_what_would_never_fit_does_not_wait(tmp_path: Path) -> None:

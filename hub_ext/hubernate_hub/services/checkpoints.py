@@ -5,7 +5,7 @@ from hubernate_core.errors import Conflict, InvalidInput
 from hubernate_core.names import CheckpointId
 
 from ..context import Work
-from ..store import checkpoints, servers
+from ..store import checkpoints, doubts, servers
 
 _NAME_MAX = 120
 
@@ -31,22 +31,29 @@ def delete(work: Work, checkpoint: Checkpoint, *, confirmed_last: bool) -> None:
     server = servers.lock(work.tx, checkpoint.server_id)
     if server is None:
         return
-    reference = f"{checkpoint.repository}@{checkpoint.digest}"
-    if reference in checkpoints.in_use(work.tx, server.tenant_id):
+    if checkpoint.reference in checkpoints.in_use(work.tx, server.tenant_id):
         raise Conflict(
-            "a running server stands on this checkpoint or is being stopped on the strength of it, or a team image is"
-            " being made of it; it was not deleted. Stop the server first, or delete it later",
+            "a running server stands on this checkpoint or is being stopped on the strength of it, a start that waits"
+            " has chosen it, or a team image is being made of it; it was not deleted. Stop the server first, or delete"
+            " it later",
             checkpoint=checkpoint.id,
         )
-    others = [each for each in checkpoints.of_servers(work.tx, [server.id]) if each.usable and each.id != checkpoint.id]
-    if checkpoint.usable and not others and not confirmed_last:
+    if not confirmed_last and _last_one(work, checkpoint):
         raise Conflict(
-            "this is the only saved environment of the server; without it the next start is clean. It was not deleted."
-            " Ask again with confirm=last if that is meant",
+            "this is the only saved environment of the server that is known to be in the registry; without it the next"
+            " start is clean. It was not deleted. Ask again with confirm=last if that is meant",
             checkpoint=checkpoint.id,
             confirm="last",
         )
-    let_go(work, checkpoint.id, reference, server.node)
+    let_go(work, checkpoint.id, checkpoint.reference, server.node)
+
+
+def _last_one(work: Work, checkpoint: Checkpoint) -> bool:
+    """Whether it may be good, and no other of its server surely is."""
+    every = checkpoints.of_servers(work.tx, [checkpoint.server_id])
+    doubtful = doubts.among(work.tx, [each.reference for each in every])
+    others = [each for each in every if each.usable and each.id != checkpoint.id and each.reference not in doubtful]
+    return (checkpoint.usable or checkpoint.reference in doubtful) and not others
 
 
 def change(work: Work, checkpoint: Checkpoint, *, name: str | None, pinned: bool | None) -> Checkpoint:

@@ -10,7 +10,7 @@ from hubernate_core.turns import in_turn
 from hubernate_core.wire import Order, Orders, Poll
 
 from ..context import Work
-from ..store import agents, checkpoints, operations, servers
+from ..store import agents, checkpoints, doubts, operations, servers
 from ..store.activity import note_cpu
 from ..store.operations import OperationRow
 from ..store.servers import ServerRow
@@ -28,8 +28,9 @@ def hear(work: Work, poll: Poll, busy: Iterable[tuple[str, int]]) -> None:
         team_images.copied(work, each)
     for gone in poll.removed:
         departures.removed(work, gone)
-    checkpoints.found(work.tx, poll.found, there=True)
-    for lost in checkpoints.found(work.tx, poll.missing, there=False):
+    for again in doubts.found(work.tx, poll.found, there=True):
+        _log.info("a checkpoint's image is in the registry after all: offered again", extra={"checkpoint": again})
+    for lost in doubts.found(work.tx, poll.missing, there=False):
         _log.error("a checkpoint's image is not in the registry: no more offered", extra={"checkpoint": lost})
     note_cpu(work.tx, busy, work.now)
 
@@ -66,7 +67,7 @@ def orders_for(work: Work, poll: Poll) -> Orders:
         forget=forget,
         copies=team_images.copies(work),
         leftovers=departures.leftovers(work),
-        look_for=tuple(checkpoints.to_find(work.tx)),
+        look_for=tuple(doubts.to_find(work.tx)),
     )
 
 

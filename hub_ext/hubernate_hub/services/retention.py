@@ -1,4 +1,7 @@
-"""What retention lets go: announced first, then deleted; `hubernate_core.retention` decides."""
+"""What retention lets go: announced first, then deleted; `hubernate_core.retention` decides.
+
+Nothing of it happens while checkpoints of a restored database are in doubt: the last good one may be any of them.
+"""
 
 from datetime import timedelta
 
@@ -6,7 +9,7 @@ from hubernate_core.names import TenantId
 from hubernate_core.retention import Leaving, Retention, Stored, what_goes
 
 from ..context import Work
-from ..store import checkpoints, servers, tenants
+from ..store import checkpoints, doubts, servers, tenants
 from ..store.tenants import TenantRow
 from .checkpoints import let_go
 
@@ -20,6 +23,8 @@ def leaving(work: Work, row: TenantRow, rule: Retention | None = None, *, ahead:
 
 def unsettled(work: Work) -> list[TenantId]:
     """Tenants of which something goes now, is to be announced, or stays after all."""
+    if doubts.left(work.tx):
+        return []
     used, rules = checkpoints.in_use(work.tx), tenants.all_tenants(work.tx)
     return [
         tenant
@@ -31,7 +36,7 @@ def unsettled(work: Work) -> list[TenantId]:
 def settle(work: Work, tenant: TenantId) -> list[Leaving]:
     """Delete what is due of one tenant and announce what goes next; what was deleted."""
     row = tenants.lock(work.tx, tenant)  # no start may choose one of them meanwhile
-    if row is None:
+    if row is None or doubts.left(work.tx):
         return []
     for server in sorted({each.stored.server_id for each in _due(work, row)}):
         servers.lock(work.tx, server)

@@ -10,8 +10,8 @@ from sqlalchemy import make_url
 
 from hubernate_core.errors import Conflict, InvalidInput
 
-from .checkpoints import doubt_all
 from .database import Store
+from .doubts import doubt_all
 
 
 def copy_to(url: str, target: Path) -> None:

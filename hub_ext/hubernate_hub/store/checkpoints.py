@@ -1,4 +1,4 @@
-"""Checkpoint rows, and the references that agents shall forget."""
+"""Checkpoint rows, and the references that agents shall forget. What is in doubt after a restore: `doubts`."""
 
 from collections.abc import Iterable
 from datetime import datetime, timedelta
@@ -11,10 +11,11 @@ from hubernate_core.names import CheckpointId, OperationId, ServerId, TenantId
 from hubernate_core.retention import Stored
 
 from .database import Tx
-from .schema import checkpoints, forgets, operations, owners, servers, team_images, unproven
+from .schema import checkpoints, forgets, operations, owners, servers, team_images, unproven, waits
 
 _DOMAIN = tuple(Checkpoint.model_fields)
-_REFERENCE = checkpoints.c.repository + "@" + checkpoints.c.digest
+REFERENCE = checkpoints.c.repository + "@" + checkpoints.c.digest
+"""``repository@digest``."""
 _OTHERS_AFTER = timedelta(days=1)
 _TO_BE_COPIED = and_(team_images.c.offered_at.is_(None), team_images.c.retired_at.is_(None))
 
@@ -60,7 +61,7 @@ def change(tx: Tx, checkpoint: CheckpointId, **values: object) -> None:
 
 def stored(tx: Tx, tenant: TenantId | None = None) -> dict[TenantId, list[Stored]]:
     """What retention looks at, by tenant: of one, or of all."""
-    columns = (checkpoints.c.id, checkpoints.c.server_id, checkpoints.c.owner_id, _REFERENCE.label("reference"))
+    columns = (checkpoints.c.id, checkpoints.c.server_id, checkpoints.c.owner_id, REFERENCE.label("reference"))
     more = (checkpoints.c.size, checkpoints.c.created_at, checkpoints.c.pinned, checkpoints.c.usable)
     query = select(checkpoints.c.tenant_id, checkpoints.c.name, *columns, *more, checkpoints.c.goes_at)
     query = query.where(checkpoints.c.deleted_at.is_(None))
@@ -76,18 +77,22 @@ def stored(tx: Tx, tenant: TenantId | None = None) -> dict[TenantId, list[Stored
 def in_use(tx: Tx, tenant: TenantId | None = None) -> frozenset[str]:
     """``repository@digest`` of what must not go now, of one tenant or of all.
 
-    A server runs from it, is being stopped on the strength of it, or a team image is still to be copied from it.
+    A server runs from it, is being stopped on the strength of it, a start that waits has chosen it, or a team image is
+    still to be copied from it.
     """
     images = servers.c.image_repository + "@" + servers.c.image_digest
     running = select(images).where(servers.c.state != "asleep")
-    opened = select(_REFERENCE).join(operations, operations.c.checkpoint_id == checkpoints.c.id)
+    opened = select(REFERENCE).join(operations, operations.c.checkpoint_id == checkpoints.c.id)
     opened = opened.where(operations.c.finished_at.is_(None))
+    chosen = select(waits.c.choice["checkpoint_id"].as_string()).where(waits.c.cancelled_by == "")
+    waiting = select(REFERENCE).where(checkpoints.c.id.in_(chosen))
     copied = select(team_images.c.source).where(_TO_BE_COPIED)
     if tenant is not None:
         running = running.join(owners, owners.c.id == servers.c.owner_id).where(owners.c.tenant_id == tenant)
         opened = opened.where(checkpoints.c.tenant_id == tenant)
+        waiting = waiting.where(checkpoints.c.tenant_id == tenant)
         copied = copied.where(team_images.c.tenant_id == tenant)
-    return frozenset(each for query in (running, opened, copied) for each in tx.execute(query).scalars())
+    return frozenset(each for query in (running, opened, waiting, copied) for each in tx.execute(query).scalars())
 
 
 def announce(tx: Tx, checkpoint: CheckpointId, goes_at: datetime | None, why: str = "") -> None:
@@ -104,7 +109,7 @@ def wanted_soon(tx: Tx, node: str, since: datetime, limit: int) -> list[str]:
     """``repository@digest`` of the newest usable checkpoint of each server of `node` stopped after `since`."""
     rank = func.row_number().over(partition_by=checkpoints.c.server_id, order_by=checkpoints.c.created_at.desc())
     newest = (
-        select(checkpoints.c.server_id, _REFERENCE.label("reference"), rank.label("rank"))
+        select(checkpoints.c.server_id, REFERENCE.label("reference"), rank.label("rank"))
         .where(checkpoints.c.deleted_at.is_(None), checkpoints.c.usable)
         .subquery()
     )
@@ -135,7 +140,7 @@ def to_forget(tx: Tx, node: str, now: datetime, limit: int = 50) -> list[str]:
     Those of no node, and those that their own did not delete within a day, are for whichever asks first. What was
     queued during an operation waits for its end, so that a late repeat of its report is known (`queued`).
     """
-    named = exists().where(forgets.c.reference == _REFERENCE, checkpoints.c.deleted_at.is_(None))
+    named = exists().where(forgets.c.reference == REFERENCE, checkpoints.c.deleted_at.is_(None))
     running = exists().where(
         servers.c.image_repository + "@" + servers.c.image_digest == forgets.c.reference, servers.c.state != "asleep"
     )
@@ -154,26 +159,3 @@ def to_forget(tx: Tx, node: str, now: datetime, limit: int = 50) -> list[str]:
 def forgotten(tx: Tx, references: Iterable[str]) -> None:
     """These are deleted."""
     tx.execute(delete(forgets).where(forgets.c.reference.in_(list(references))))
-
-
-def doubt_all(tx: Tx) -> int:
-    """Have every usable checkpoint looked for in the registry before anything is deleted there; how many those are."""
-    tx.execute(delete(unproven))
-    query = select(_REFERENCE).where(checkpoints.c.deleted_at.is_(None), checkpoints.c.usable).distinct()
-    return int(tx.execute(insert(unproven).from_select(["reference"], query)).rowcount)
-
-
-def to_find(tx: Tx, limit: int = 50) -> list[str]:
-    """References that an agent shall look for."""
-    return list(tx.execute(select(unproven.c.reference).order_by(unproven.c.reference).limit(limit)).scalars())
-
-
-def found(tx: Tx, references: Iterable[str], *, there: bool) -> list[CheckpointId]:
-    """What an agent found, or did not: then the checkpoints are marked and no more offered. Those that were marked."""
-    asked = list(tx.execute(select(unproven.c.reference).where(unproven.c.reference.in_(list(references)))).scalars())
-    tx.execute(delete(unproven).where(unproven.c.reference.in_(asked)))
-    if there or not asked:
-        return []
-    gone = tx.execute(select(checkpoints.c.id).where(_REFERENCE.in_(asked), checkpoints.c.usable)).scalars().all()
-    tx.execute(update(checkpoints).where(checkpoints.c.id.in_(gone)).values(usable=False))
-    return [CheckpointId(each) for each in gone]
