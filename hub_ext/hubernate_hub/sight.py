@@ -28,6 +28,9 @@ class Sight(Protocol):
     def left_behind(self, rows: Iterable[ServerRow | NewestStart]) -> list[tuple[str, Seen]]:
         """Node and container of every other start than those of `rows` that runs."""
 
+    def unseen(self, nodes: Iterable[str]) -> list[str]:
+        """What of `nodes` is not known now, in words, because whoever tells of it was not heard lately."""
+
 
 class FleetSight:
     """By the agents' polls."""
@@ -54,3 +57,8 @@ class FleetSight:
     def left_behind(self, rows: Iterable[ServerRow | NewestStart]) -> list[tuple[str, Seen]]:
         """See `Fleet.left_behind`."""
         return self._fleet.left_behind({row.id: row.newest_start for row in rows})
+
+    def unseen(self, nodes: Iterable[str]) -> list[str]:
+        """Nodes whose agents do not speak."""
+        silent = sorted(each for each in set(nodes) if not self._fleet.speaks(each))
+        return [f"whatever runs on node {each}, whose agent is silent" for each in silent]

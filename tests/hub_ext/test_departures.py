@@ -88,7 +88,43 @@ def test_it_is_refused_while_anything_is_unsaved_also_between_the_steps(service:
     assert stale.status_code == 412, "somebody changed it since it was shown"
 
 
+def test_nothing_is_deleted_while_it_is_not_known_what_runs(service: Running, root: Caller) -> None:
+    root("POST", "/tenants", json={"name": "chemistry"})
+    blind = root("POST", "/tenants/chemistry/deletion")
+    assert blind.status_code == 409
+    assert "whatever runs on node local, whose agent is silent" in blind.json()["detail"]
+    service.agent().poll()
+    assert root("POST", "/tenants/chemistry/deletion").status_code == 200
+    service.inside.fleet._silent_after_s = -1.0  # it was heard, and is silent since
+    assert root("DELETE", "/tenants/chemistry?confirm=chemistry").status_code == 409
+
+
+@pytest.mark.parametrize(
+    ("changes", "told"),
+    [
+        ({}, "of eve's default environment, which should be asleep, on node local"),
+        ({"running": False}, "which should be asleep"),  # ended, and not removed: its changes are there
+        ({"generation": 2}, "of a start that the platform does not know"),
+        ({"server_id": "u123456789"}, "of a server that the platform does not know"),
+    ],
+)
+def test_what_no_row_tells_of_keeps_the_team(
+    service: Running, root: Caller, asleep: Started, changes: dict[str, Any], told: str
+) -> None:
+    agent = service.agent()
+    agent.poll(asleep.seen(**changes))
+    refused = root("POST", "/tenants/chemistry/deletion")
+    assert refused.status_code == 409
+    assert told in refused.json()["detail"]
+    other = service.start("ada")
+    service.tell(other.ticket, "stop", {"generation": 1})
+    agent.finish(agent.order(other.seen()))
+    agent.poll(other.seen())
+    assert root("POST", "/tenants/chemistry/deletion").status_code == 200, "another team's is no reason"
+
+
 def test_a_team_that_the_file_names_is_taken_out_of_it_first(service: Running, root: Caller) -> None:
+    service.agent().poll()
     refused = root("POST", "/tenants/biology/deletion")
     assert refused.status_code == 409
     assert "tenants file" in refused.json()["detail"]

@@ -139,7 +139,9 @@ def test_old_knowledge_is_not_told() -> None:
     looked = sight(known)
     assert looked.seen(row()) is not None
     assert [seen.generation for _, seen in looked.strays([])] == [3]
+    assert looked.unseen(["node-1"]) == []
     known.stale_s = 1000.0
+    assert "whose API server is silent" in looked.unseen([])[0]
     assert looked.seen(row()) is None
     assert looked.strays([]) == []
 

@@ -189,6 +189,7 @@ def test_csv_is_exact_and_holds_no_formula(service: Running, root: Caller) -> No
 def test_what_a_deleted_team_used_stays_in_the_books(service: Running, root: Caller) -> None:
     root("POST", "/tenants", json={"name": "old", "title": "Old team"})
     use(service, "old", "zoe", cpu=5)
+    service.agent().poll()
     assert root("POST", "/tenants/old/deletion").status_code == 200
     assert root("DELETE", "/tenants/old?confirm=old").status_code == 204
     assert "Old team" not in {each["title"] for each in ask(root, to="2026-11-02")["items"]}, "unused: not there"

@@ -148,6 +148,7 @@ def test_a_team_is_deleted_by_typing_its_name_after_it_was_exported(
     hubernate: Command, service: Running, tmp_path: Path
 ) -> None:
     hubernate("apply", "-f", "-", given="kind: Tenant\nname: chemistry\nmembers: [{user: nina}]\n")
+    service.agent().poll()  # it is known what runs
     file = tmp_path / "chemistry.yaml"
     delete = ("tenants", "delete", "chemistry", "--export", str(file))
     assert "0 environments" in hubernate(*delete, "--dry-run").stdout

@@ -40,14 +40,16 @@ class KubeApi:
         """One object."""
         return await self._call("GET", resource.path(namespace, name))
 
-    async def list(self, resource: Resource, selector: str = "", limit: int = 500) -> tuple[list[dict[str, Any]], str]:
-        """Every object of all namespaces, read from the store itself and not from a cache, in pages; and the
+    async def list(
+        self, resource: Resource, selector: str = "", *, namespace: str = "", limit: int = 500
+    ) -> tuple[list[dict[str, Any]], str]:
+        """Every object of one namespace or of all, read from the store itself and not from a cache, in pages; and the
         resourceVersion to watch from."""
         found: list[dict[str, Any]] = []
         token = ""
         while True:
             query = {"limit": str(limit), "labelSelector": selector, "continue": token}
-            page = await self._call("GET", resource.path(), query)
+            page = await self._call("GET", resource.path(namespace), query)
             found += page.get("items") or []
             metadata = page.get("metadata") or {}
             token = str(metadata.get("continue") or "")

@@ -27,6 +27,7 @@ from .config import KubernetesBackend
 from .resources import PODS, Object
 
 NOTEBOOK = "notebook"
+_ENDED = ("Succeeded", "Failed")
 _LOOK_AGAIN_S = 1.0
 _UNSAVED_GRACE_S = 2
 """The hold of a notebook would keep the pod for a save that nobody wants."""
@@ -86,14 +87,14 @@ def read_pod(thing: Object, instance: str) -> Pod | None:
         return None
     state = _notebook_state(status)
     ended = state.get("terminated") or {}
-    running = "running" in state and status.get("phase") not in ("Succeeded", "Failed")
+    running = "running" in state and status.get("phase") not in _ENDED
     return Pod(
         at=at,
         server_id=server,
         generation=generation,
         node=str((thing.get("spec") or {}).get("nodeName") or ""),
         deleting=bool(metadata.get("deletionTimestamp")),
-        began=bool(ended) or "running" in state or status.get("phase") in ("Succeeded", "Failed"),
+        began=bool(ended) or "running" in state or status.get("phase") in _ENDED,
         running=running,
         exit_code=ended.get("exitCode"),
         oom_killed=ended.get("reason") == "OOMKilled",
@@ -106,6 +107,11 @@ def _notebook_state(status: Mapping[str, Any]) -> Mapping[str, Any]:
             state: Mapping[str, Any] = each.get("state") or {}
             return state
     return {}
+
+
+def _may_hold_work(status: Mapping[str, Any]) -> bool:
+    began = _notebook_state(status).keys() & {"running", "terminated"}
+    return bool(began) or status.get("phase", "Pending") != "Pending"
 
 
 class Pods:
@@ -121,6 +127,15 @@ class Pods:
         except NotFound:
             return False
         return bool((found.get("metadata") or {}).get("uid") == pod.uid)
+
+    async def begun_in(self, namespace: str) -> list[str]:
+        """Names of all pods of a namespace in which anything ever ran, whoever made them and whatever their labels are.
+
+        Raises:
+            Unavailable: the API server does not answer.
+        """
+        found, _ = await self._api.list(PODS, namespace=namespace)
+        return sorted(str(each["metadata"]["name"]) for each in found if _may_hold_work(each.get("status") or {}))
 
     async def remove(self, pod: PodName, *, unsaved: bool = False, lost: bool = False) -> None:
         """Delete `pod` and wait until it is gone. One that is gone already, or whose name has another pod, is fine.

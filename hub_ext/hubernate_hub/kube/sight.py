@@ -87,6 +87,10 @@ class PodSight:
         )
         return [(pod.node, pod.seen()) for pod in others] if self.fresh else []
 
+    def unseen(self, nodes: Iterable[str]) -> list[str]:
+        """All of them, while the API server is silent."""
+        return [] if self.fresh else ["whatever runs on the cluster, whose API server is silent"]
+
     def never_began(self, known: Iterable[ServerRow]) -> list[Pod]:
         """Pods without a thing in them that no start of `known` waits for."""
         expected = {(row.id, row.generation) for row in known}

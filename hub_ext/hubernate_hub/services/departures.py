@@ -5,15 +5,17 @@ cannot be taken back: a loop then removes images, homes, sources and rows, and g
 each part is only forgotten once it is gone.
 """
 
+from collections.abc import Mapping
+
 from pydantic import BaseModel, Field
 
 from hubernate_core.errors import Conflict
-from hubernate_core.names import TenantId, home_volume, tenant_network
+from hubernate_core.names import ServerId, TenantId, home_volume, tenant_network
 from hubernate_core.retention import Stored
 from hubernate_core.server import ServerState
 from hubernate_core.source import SourceSpec
 from hubernate_core.tenant import TenantDocument
-from hubernate_core.wire import Leftover
+from hubernate_core.wire import Leftover, Seen
 
 from ..actor import Actor
 from ..context import Work
@@ -63,11 +65,32 @@ def look(work: Work, row: TenantRow) -> WhatGoes:
 
 
 def _unsaved(work: Work, rows: list[ServerRow]) -> list[str]:
-    """What of `rows` may hold work that no checkpoint has."""
+    """What may hold work of the tenant, whose servers are `rows`, that no checkpoint has."""
     busy = [each for each in rows if each.state is not ServerState.ASLEEP or operations.open_of(work.tx, each.id)]
     found = [f"{each.user}'s {each.name or 'default environment'}" for each in busy]
-    strays = work.context.sight.left_behind(rows) if rows else []
-    return found + [f"container {seen.container_id[:12]} of an older start on node {node}" for node, seen in strays]
+    found += _strays(work, {each.id: each for each in rows}, busy)
+    nodes = {str(work.context.settings.node), *(each.node for each in rows if each.node)}
+    return found + work.context.sight.unseen(nodes)
+
+
+def _strays(work: Work, mine: Mapping[ServerId, ServerRow], busy: list[ServerRow]) -> list[str]:
+    """Containers that should not be there, of one of `mine` or of a server that no row tells of: the database may be
+    a restored one, and then nobody knows whose that is."""
+    strays = work.context.sight.strays(busy)
+    known = servers.tenants_of(work.tx, {seen.server_id for _, seen in strays})
+    return [
+        f"container {seen.container_id[:12]} of {_which(mine.get(seen.server_id), seen)} on node {node}"
+        for node, seen in strays
+        if seen.server_id in mine or seen.server_id not in known
+    ]
+
+
+def _which(row: ServerRow | None, seen: Seen) -> str:
+    if row is None:
+        return "a server that the platform does not know"
+    if seen.generation == row.generation:
+        return f"{row.user}'s {row.name or 'default environment'}, which should be asleep,"
+    return "an older start" if seen.generation < row.generation else "a start that the platform does not know"
 
 
 def export(work: Work, row: TenantRow) -> Export:
@@ -133,7 +156,8 @@ def _check(work: Work, row: TenantRow) -> None:
         more = f" and {len(unsaved) - 5} more" if len(unsaved) > 5 else ""
         raise Conflict(
             f"{', '.join(unsaved[:5])}{more} of team {row.name!r} may hold unsaved work; the team was not deleted."
-            " Suspend it, stop them (each is saved first), then delete it",
+            " Suspend it, stop them (each is saved first), then delete it; what was stopped just now may be told of for"
+            " another minute",
             tenant=row.name,
         )
     if row.seed is not None:
