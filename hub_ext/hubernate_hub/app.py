@@ -61,6 +61,8 @@ from .store.lease import Lease
 from .ui import overview, pages, teams
 from .ui import sources as source_pages
 
+TO_RESTORE = "to-restore.sqlite"
+"""In the service's folder: a copy of the database that the next start puts back."""
 _log = logging.getLogger(__name__)
 
 
@@ -180,11 +182,15 @@ def _read_token(path: Path) -> str:
 
 
 def serve(settings: HubernateService, *, on_step: Callable[[str], None] | None = None) -> None:
-    """Run until a signal. Only one service runs on a state folder and a database at a time."""
+    """Run until a signal. Only one service runs on a state folder and a database at a time.
+
+    A copy named `TO_RESTORE` in its folder is put back first.
+    """
     lease = Lease(settings.own_dir, settings.database)
     settings.own_dir.mkdir(parents=True, exist_ok=True, mode=0o700)
     lease.take()
     try:
+        _take_up(settings)
         context = build_context(settings)
         if on_step is not None:
             context.on_step = on_step
@@ -204,6 +210,26 @@ def serve(settings: HubernateService, *, on_step: Callable[[str], None] | None =
         lease.release()
 
 
+def _take_up(settings: HubernateService) -> None:
+    """Restore the copy that was laid ready in our folder: once, and what cannot be restored is set aside.
+
+    What is there goes on then, since a service that does not start cannot be given another copy.
+    """
+    copy = settings.own_dir / TO_RESTORE
+    if not copy.exists():
+        return
+    try:
+        kept, number = backup.put_back(settings.database, copy)
+    except HubernateError as problem:
+        aside = copy.with_name(f"{copy.name}.refused")
+        backup.move(copy, aside)
+        what = {"file": str(aside), "problem": problem.message}
+        _log.error("what was to be restored was not; the database is as it was", extra=what)
+        return
+    backup.remove(copy)
+    _log.warning("the database was restored", extra={"kept": str(kept or ""), "checkpoints_to_find": number})
+
+
 def restore(settings: HubernateService, copy: Path | None) -> None:
     """Put the database back (without `copy`: its own tools did) and have its checkpoints looked for in the registry.
 
@@ -214,8 +240,10 @@ def restore(settings: HubernateService, copy: Path | None) -> None:
     lease = Lease(settings.own_dir, settings.database)
     lease.take(wait_s=1)
     try:
-        kept = None if copy is None else backup.put_back(settings.database, copy)
-        number = backup.after_restore(settings.database)
+        if copy is None:
+            kept, number = None, backup.after_restore(settings.database)
+        else:
+            kept, number = backup.put_back(settings.database, copy)
     finally:
         lease.release()
     sys.stdout.write(f"Restored; {number} checkpoints will be looked for in the registry before any is deleted.\n")

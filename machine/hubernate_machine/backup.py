@@ -5,6 +5,7 @@ import subprocess
 import sys
 import tarfile
 import tempfile
+import zlib
 from pathlib import Path
 
 from hubernate_core.errors import Conflict, InvalidInput, Unavailable, shorten
@@ -29,7 +30,7 @@ def backup(layout: Layout, target: Path, *, keys: bool) -> None:
     """Write the database, as it is at one moment, and the settings to `target`, 0600; the platform may be running.
 
     Raises:
-        Conflict: `target` is there.  Unavailable: the database was not copied; nothing is left of it.
+        Conflict: `target` is there.  Unavailable: it was not copied or written; nothing is left of it.
     """
     if target.exists():
         raise Conflict(f"{target} is there already; nothing was written. Choose another name")
@@ -37,15 +38,26 @@ def backup(layout: Layout, target: Path, *, keys: bool) -> None:
         copy = Path(folder) / DATABASE
         _service(layout, "--backup", str(copy))
         kept = [each for each in (*SETTINGS, *(KEYS if keys else ())) if (layout.root / each).is_file()]
-        with os.fdopen(os.open(target, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "wb") as file:
-            with tarfile.open(fileobj=file, mode="w:gz") as archive:
-                archive.add(copy, DATABASE)
-                for name in kept:
-                    archive.add(layout.root / name, name)
-            file.flush()
-            os.fsync(file.fileno())
+        _pack(target, {DATABASE: copy} | {name: layout.root / name for name in kept})
     out.print(f"{target}: the platform's database, and {', '.join(kept)}.")
     _tell_what_else(layout, keys=keys)
+
+
+def _pack(target: Path, files: dict[str, Path]) -> None:
+    """Write an archive, 0600, that has its name only once it is whole on the disk."""
+    part = target.with_name(f"{target.name}.part")
+    part.unlink(missing_ok=True)
+    try:
+        with os.fdopen(os.open(part, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "wb") as file:
+            with tarfile.open(fileobj=file, mode="w:gz") as archive:
+                for name, path in files.items():
+                    archive.add(path, name)
+            file.flush()
+            os.fsync(file.fileno())
+        part.rename(target)
+    except OSError as problem:
+        part.unlink(missing_ok=True)
+        raise Unavailable(f"{target} cannot be written ({problem}); nothing is left of it") from problem
 
 
 def _tell_what_else(layout: Layout, *, keys: bool) -> None:
@@ -79,14 +91,14 @@ def restore(layout: Layout, source: Path) -> None:
 
 def _unpack(source: Path, folder: Path) -> None:
     try:
-        with tarfile.open(source) as archive:
+        with tarfile.open(source, "r:gz") as archive:
             members = {each.name: each for each in archive.getmembers() if each.isfile()}
             if DATABASE not in members:
                 raise InvalidInput(str(source), f"there is no {DATABASE} in it: it is no backup of this platform")
             for name in (DATABASE, *SETTINGS, *KEYS):
                 if name in members:
                     archive.extract(members[name], folder, filter="data")
-    except (OSError, tarfile.TarError) as problem:
+    except (OSError, EOFError, zlib.error, tarfile.TarError) as problem:
         raise InvalidInput(str(source), f"it cannot be read as a backup ({problem}); nothing was changed") from problem
 
 

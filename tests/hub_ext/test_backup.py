@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from hubernate_core.errors import Conflict, InvalidInput
-from hubernate_hub.app import restore
+from hubernate_hub.app import TO_RESTORE, restore, serve
 from hubernate_hub.context import Work
 from hubernate_hub.services import retention
 from hubernate_hub.store import backup
@@ -50,6 +50,57 @@ def test_what_is_no_copy_changes_nothing(service: Running, tmp_path: Path, conte
     with pytest.raises(InvalidInput):
         backup.put_back(service.inside.settings.database, copy)
     assert service.person("ada")("GET", "/servers").json() == before
+
+
+def test_a_copy_of_a_newer_version_changes_nothing(service: Running, tmp_path: Path) -> None:
+    checkpoint(service)
+    copy = tmp_path / "copy.sqlite"
+    backup.copy_to(service.inside.settings.database, copy)
+    with sqlite3.connect(copy) as newer:
+        newer.execute("UPDATE alembic_version SET version_num = '9999'")
+    before = service.person("ada")("GET", "/servers").json()
+    with pytest.raises(InvalidInput, match="newer version"):
+        backup.put_back(service.inside.settings.database, copy)
+    assert service.person("ada")("GET", "/servers").json() == before
+    assert not list((tmp_path / "service").glob("*.before-*"))
+
+
+def test_a_broken_database_is_put_aside_as_it_is_with_its_log(tmp_path: Path) -> None:
+    with running(tmp_path) as service:
+        server, old = checkpoint(service)
+        backup.copy_to(service.inside.settings.database, tmp_path / "copy")
+    folder = tmp_path / "service"
+    (folder / "hubernate.sqlite").write_bytes(b"broken")
+    (folder / "hubernate.sqlite-wal").write_bytes(b"its log")
+    restore(service.inside.settings, tmp_path / "copy")
+    (kept,) = folder.glob("hubernate.sqlite.before-*Z")
+    assert kept.read_bytes() == b"broken"
+    assert kept.with_name(f"{kept.name}-wal").read_bytes() == b"its log"
+    with running(tmp_path) as service:
+        assert set(listed(service, server)) == {old}
+
+
+def test_a_service_takes_up_what_was_laid_ready_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("uvicorn.run", lambda app, **_: app.state.context.store.close())
+    ready = tmp_path / "service" / TO_RESTORE
+    with running(tmp_path) as service:
+        server, old = checkpoint(service)
+        backup.copy_to(service.inside.settings.database, ready)
+        checkpoint(service)
+    serve(service.inside.settings)
+    assert [each.name for each in ready.parent.glob(f"{TO_RESTORE}*")] == []
+    with running(tmp_path) as service:
+        assert set(listed(service, server)) == {old}
+        assert service.agent().poll().look_for == (old,)
+        _, again = checkpoint(service)
+    serve(service.inside.settings)
+    with running(tmp_path) as service:
+        assert set(listed(service, server)) == {old, again}, "not a second time"
+    ready.write_bytes((tmp_path / "service/hubernate.sqlite").read_bytes()[:9000])  # cut off on its way
+    serve(service.inside.settings)
+    assert (ready.exists(), ready.with_name(f"{TO_RESTORE}.refused").exists()) == (False, True)
+    with running(tmp_path) as service:
+        assert set(listed(service, server)) == {old, again}
 
 
 def test_after_a_restore_checkpoints_are_looked_for_before_anything_is_deleted(tmp_path: Path) -> None:

@@ -1,12 +1,13 @@
 """`hubernate backup` and `restore`: what is in the file, what is only told, what is never overwritten."""
 
+import errno
 import json
 import tarfile
 from pathlib import Path
 
 import pytest
 
-from hubernate_core.errors import Conflict, InvalidInput
+from hubernate_core.errors import Conflict, InvalidInput, Unavailable
 from hubernate_machine.backup import DATABASE, _service, backup, restore
 from hubernate_machine.layout import Layout, ensure_folders, ensure_secrets, write
 
@@ -54,6 +55,35 @@ def test_a_restore_puts_back_what_is_missing_and_overwrites_no_setting(tmp_path:
     assert layout.secret("signing-key").stat().st_mode & 0o777 == 0o600
     assert layout.accounts.read_text() == "changed since"
     assert list(layout.folder("service").glob("hubernate.sqlite.before-*"))
-    write(tmp_path / "other", "no archive")
-    with pytest.raises(InvalidInput, match="nothing was changed"):
-        restore(layout, tmp_path / "other")
+
+
+def test_what_is_no_whole_backup_is_refused_and_changes_nothing(tmp_path: Path) -> None:
+    layout = platform(tmp_path / "state")
+    backup(layout, tmp_path / "copy", keys=True)
+    whole = (tmp_path / "copy").read_bytes()
+    layout.secret("signing-key").unlink()
+    middle = len(whole) // 2
+    for content in (b"no archive", whole[:middle], whole[:middle] + b"\xff" * 40 + whole[middle + 40 :]):
+        (tmp_path / "other").write_bytes(content)
+        with pytest.raises(InvalidInput, match="nothing was changed"):
+            restore(layout, tmp_path / "other")
+    assert not layout.secret("signing-key").exists()
+    assert not list(layout.folder("service").glob("hubernate.sqlite.before-*"))
+
+
+def test_a_backup_that_breaks_off_leaves_nothing_that_looks_like_one(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    layout = platform(tmp_path / "state")
+
+    def full(*_: object, **__: object) -> None:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    with monkeypatch.context() as patch:
+        patch.setattr("tarfile.TarFile.add", full)
+        with pytest.raises(Unavailable, match="No space left on device"):
+            backup(layout, tmp_path / "copy", keys=False)
+    assert list(tmp_path.glob("copy*")) == []
+    (tmp_path / "copy.part").write_bytes(b"of one that was killed")
+    backup(layout, tmp_path / "copy", keys=False)
+    assert [each.name for each in tmp_path.glob("copy*")] == ["copy"]
