@@ -127,6 +127,24 @@ def test_a_retired_image_is_offered_no_more_and_goes_when_nothing_stands_on_it(s
     assert reference in agent.poll().forget
 
 
+def test_only_an_image_that_is_in_the_registry_is_stood_on(service: Running, ada: Caller) -> None:
+    checkpoint = a_checkpoint(service, service.start("eve"))
+    stuck = promote(ada, checkpoint, "stuck").json()
+    ready = promote(ada, checkpoint, "ready").json()
+    agent = service.agent()
+    agent.poll(copied=[{"reference": f"{ready['repository']}@{ready['digest']}"}])
+    a_checkpoint(service, service.start("nina", team_image="ready", profile=""))
+    resumed = service.start("nina", start="continue", profile="base")
+    service.tell(resumed.ticket, "stop", {"generation": 2})
+    order = agent.order()
+    assert order.base_repository == ready["repository"], "the other has the digest too, and no blob"
+    agent.finish(order)
+    ada("DELETE", "/tenants/physics/images/stuck")
+    ada("DELETE", "/tenants/physics/images/ready")
+    sweep(service)
+    assert agent.poll().forget == (f"{stuck['repository']}@{stuck['digest']}",), "nina's checkpoints stand on the other"
+
+
 def test_the_checkpoint_may_go_while_the_image_is_offered_but_not_before_it_is_copied(
     service: Running, ada: Caller, root: Caller
 ) -> None:

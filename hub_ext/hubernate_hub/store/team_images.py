@@ -3,7 +3,7 @@
 from collections.abc import Iterable
 from typing import Any
 
-from sqlalchemy import Row, delete, exc, exists, func, insert, select, update
+from sqlalchemy import Row, delete, exc, exists, func, insert, or_, select, update
 
 from hubernate_core.errors import Conflict
 from hubernate_core.names import TeamImageId, TenantId
@@ -61,8 +61,9 @@ def all_of(tx: Tx, tenant: TenantId) -> list[TeamImage]:
 
 
 def with_digest(tx: Tx, tenant: TenantId, digest: str) -> TeamImage | None:
-    """An image of the tenant, retired or not, that has this manifest."""
+    """An image of the tenant, retired or not, that has this manifest and that the registry has."""
     query = select(team_images).where(team_images.c.tenant_id == tenant, team_images.c.digest == digest)
+    query = query.where(team_images.c.offered_at.is_not(None))
     row = tx.execute(query.order_by(team_images.c.created_at).limit(1)).one_or_none()
     return None if row is None else _row(row)
 
@@ -93,12 +94,16 @@ def sizes(tx: Tx, known: Iterable[TenantId]) -> list[tuple[TenantId, int]]:
 
 
 def unneeded(tx: Tx) -> list[TeamImage]:
-    """Retired images on which no server that is awake stands, nor any checkpoint."""
+    """Retired images on which no server that is awake stands, nor any checkpoint.
+
+    Checkpoints tell what they stand on by its digest, which several images may have; never one that was not offered.
+    """
     running = exists().where(servers.c.base_repository == team_images.c.repository, servers.c.state != "asleep")
     saved = exists().where(
         checkpoints.c.tenant_id == team_images.c.tenant_id,
         checkpoints.c.base_digest == team_images.c.digest,
         checkpoints.c.deleted_at.is_(None),
     )
-    query = select(team_images).where(team_images.c.retired_at.is_not(None), ~running, ~saved)
+    unused = or_(team_images.c.offered_at.is_(None), ~saved)
+    query = select(team_images).where(team_images.c.retired_at.is_not(None), ~running, unused)
     return [_row(row) for row in tx.execute(query)]
