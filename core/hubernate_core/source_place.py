@@ -2,17 +2,16 @@
 
 import re
 from typing import Annotated, Literal
-from urllib.parse import urlsplit
 
-from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
+from pydantic import Field, field_validator, model_validator
 
 from .errors import InvalidInput, shorten
+from .source_address import WORD, PlaceModel, check_host, check_url, matching
+from .source_hadoop import HdfsPlace
 from .source_path import join_path, overlap, split_path
 
-_HOST = re.compile(r"(?=.{1,253}\Z)[a-z0-9](?:[-a-z0-9]{0,61}[a-z0-9])?(?:\.[a-z0-9](?:[-a-z0-9]{0,61}[a-z0-9])?)*")
 _BUCKET = re.compile(r"[a-z0-9][a-z0-9.-]{1,61}[a-z0-9]")
 _REGION = re.compile(r"[a-z0-9-]{1,40}")
-_WORD = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.@-]{0,62}")
 _PARAMETERS: dict[str, frozenset[str]] = {
     "postgresql": frozenset({"application_name", "target_session_attrs"}),
     "mariadb": frozenset({"charset"}),
@@ -20,11 +19,7 @@ _PARAMETERS: dict[str, frozenset[str]] = {
 """Driver parameters that cannot weaken encryption, read files of ours or run statements (B20)."""
 
 
-class _Place(BaseModel):
-    model_config = ConfigDict(frozen=True, extra="forbid")
-
-
-class S3Place(_Place):
+class S3Place(PlaceModel):
     """A bucket, or what lies under a prefix of it, in S3 or a store that speaks its protocol (OSS, MinIO, Ceph)."""
 
     kind: Literal["s3"]
@@ -37,12 +32,12 @@ class S3Place(_Place):
     @field_validator("bucket")
     @classmethod
     def _bucket(cls, text: str) -> str:
-        return _matching(_BUCKET, text, "bucket", "use 3 to 63 lower-case letters, digits, dots and hyphens")
+        return matching(_BUCKET, text, "bucket", "use 3 to 63 lower-case letters, digits, dots and hyphens")
 
     @field_validator("region")
     @classmethod
     def _region(cls, text: str) -> str:
-        return _matching(_REGION, text, "region", "use lower-case letters, digits and hyphens")
+        return matching(_REGION, text, "region", "use lower-case letters, digits and hyphens")
 
     @field_validator("prefix")
     @classmethod
@@ -60,7 +55,7 @@ class S3Place(_Place):
         return frozenset({"access_key_id", "secret_access_key"})
 
 
-class HttpPlace(_Place):
+class HttpPlace(PlaceModel):
     """Files below one URL, read-only."""
 
     kind: Literal["http"]
@@ -77,7 +72,7 @@ class HttpPlace(_Place):
         return frozenset({"token"})
 
 
-class DatabasePlace(_Place):
+class DatabasePlace(PlaceModel):
     """A database by the parts of its URL: never a URL, in which anything can be hidden."""
 
     kind: Literal["postgresql", "mariadb"]
@@ -100,7 +95,7 @@ class DatabasePlace(_Place):
     @field_validator("database", "user")
     @classmethod
     def _word(cls, text: str) -> str:
-        return _matching(_WORD, text, "name", "use letters, digits and '_.@-', at most 63")
+        return matching(WORD, text, "name", "use letters, digits and '_.@-', at most 63")
 
     @model_validator(mode="after")
     def _known_parameters(self) -> "DatabasePlace":
@@ -109,7 +104,7 @@ class DatabasePlace(_Place):
             if name not in allowed:
                 known = ", ".join(sorted(allowed))
                 raise InvalidInput("parameters", f"{shorten(name, 40)!r} is not allowed for {self.kind}; use {known}")
-            _matching(_WORD, value, f"parameters.{name}", "use letters, digits and '_.@-', at most 63")
+            matching(WORD, value, f"parameters.{name}", "use letters, digits and '_.@-', at most 63")
         return self
 
     @property
@@ -123,7 +118,7 @@ class DatabasePlace(_Place):
         return frozenset({"password"})
 
 
-class FilesPlace(_Place):
+class FilesPlace(PlaceModel):
     """A folder that the platform admin named in the service's settings, or what lies under a prefix of it."""
 
     kind: Literal["files"]
@@ -133,7 +128,7 @@ class FilesPlace(_Place):
     @field_validator("folder")
     @classmethod
     def _folder(cls, text: str) -> str:
-        return _matching(_WORD, text, "folder", "use letters, digits and '_.-'")
+        return matching(WORD, text, "folder", "use letters, digits and '_.-'")
 
     @field_validator("prefix")
     @classmethod
@@ -146,7 +141,7 @@ class FilesPlace(_Place):
         return frozenset()
 
 
-Place = Annotated[S3Place | HttpPlace | DatabasePlace | FilesPlace, Field(discriminator="kind")]
+Place = Annotated[S3Place | HttpPlace | DatabasePlace | FilesPlace | HdfsPlace, Field(discriminator="kind")]
 
 
 def clash(one: Place, other: Place) -> bool:
@@ -156,58 +151,10 @@ def clash(one: Place, other: Place) -> bool:
         return same and overlap(split_path(one.prefix), split_path(other.prefix))
     if isinstance(one, FilesPlace) and isinstance(other, FilesPlace):
         return one.folder == other.folder and overlap(split_path(one.prefix), split_path(other.prefix))
+    if isinstance(one, HdfsPlace) and isinstance(other, HdfsPlace):
+        same = bool(one.name_nodes & other.name_nodes)
+        return same and overlap(split_path(one.prefix), split_path(other.prefix))
     if isinstance(one, DatabasePlace) and isinstance(other, DatabasePlace):
         facts = [(each.kind, each.host, each.port_or_default, each.database) for each in (one, other)]
         return facts[0] == facts[1]
     return False
-
-
-def check_host(text: str, field: str) -> str:
-    """`text` if it is a DNS name or a dotted IPv4 address in lower case; what it resolves to is judged at connection.
-
-    Raises:
-        InvalidInput: a socket path, brackets, a trailing dot, another spelling of an address, IDN in Unicode.
-    """
-    if not _HOST.fullmatch(text) or (text.replace(".", "").isdigit() and not _is_dotted(text)) or "0x" in text:
-        raise InvalidInput(field, f"{shorten(text, 80)!r} is not a host name such as 'db.example.com' or '10.0.0.5'")
-    return text
-
-
-def check_url(text: str, field: str, *, path: bool) -> str:
-    """`text` if it is a plain http(s) URL without user, query or fragment.
-
-    Raises:
-        InvalidInput: another scheme, credentials, a query, a fragment, a dot segment, or a path where none belongs.
-    """
-    shown = shorten(text, 80).partition("@")[2] or shorten(text, 80)
-    try:
-        url = urlsplit(text)
-        port = url.port
-    except ValueError as problem:
-        raise InvalidInput(field, f"{shown!r} is not a URL") from problem
-    if url.scheme not in ("http", "https"):
-        raise InvalidInput(field, f"{shown!r}: use http:// or https://")
-    if "@" in url.netloc or "\\" in text or not text.isascii() or any(ord(char) <= 0x20 for char in text):
-        raise InvalidInput(field, f"{shown!r}: no user, password, space or backslash; secrets are a credential")
-    if "?" in text or "#" in text:
-        raise InvalidInput(field, f"{shown!r}: no query and no fragment")
-    check_host(url.hostname or "", field)
-    if port == 0 or url.netloc.endswith(":"):
-        raise InvalidInput(field, f"{shown!r} has no valid port")
-    if url.path not in ("", "/") and not path:
-        raise InvalidInput(field, f"{shown!r}: scheme, host and port only")
-    if "%" in url.path:
-        raise InvalidInput(field, f"{shown!r}: no percent escapes")
-    split_path(url.path.removeprefix("/"), field)
-    return text
-
-
-def _is_dotted(text: str) -> bool:
-    parts = text.split(".")
-    return len(parts) == 4 and all(str(int(part)) == part and int(part) <= 255 for part in parts)
-
-
-def _matching(pattern: re.Pattern[str], text: str, field: str, rule: str) -> str:
-    if not pattern.fullmatch(text):
-        raise InvalidInput(field, f"{shorten(text, 60)!r}: {rule}")
-    return text

@@ -92,6 +92,33 @@ def test_containment_is_by_components() -> None:
     assert clash(place(**SQL), place(**SQL, port=5432, tls="require"))
 
 
+HDFS: dict[str, Any] = {"kind": "hdfs", "url": "http://nn1.example.com:9870", "prefix": "data/team"}
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"url": "hdfs://nn1:8020"}, {"url": "http://nn1:9870/?user.name=hdfs"}, {"url": "http://hdfs@nn1:9870"},
+        {"url": ""},
+        {"standby_url": "nn2:9870"}, {"prefix": "../x"}, {"prefix": "/data"}, {"prefix": ".reserved/.inodes/16385"},
+        {"user": "a&op=DELETE"}, {"user": "a b"}, {"authority": "hdfs://nn1"}, {"authority": "nn1:8020/x"},
+        {"token": "x"},
+    ],
+)  # fmt: skip
+def test_hdfs_is_a_plain_url_and_a_folder(change: dict[str, Any]) -> None:
+    assert place(**HDFS, standby_url="http://nn2.example.com:9870", user="team", authority="nameservice1")
+    with pytest.raises((InvalidInput, ValidationError)):
+        place(**(HDFS | change))
+
+
+def test_one_cluster_has_several_names() -> None:
+    pair = place(**HDFS, standby_url="http://nn2.example.com:9870")
+    other = HDFS | {"url": "http://nn2.example.com:9870"}
+    assert clash(pair, place(**(other | {"prefix": "data"}))) and not clash(
+        pair, place(**(other | {"prefix": "data/t"}))
+    )
+
+
 CLOSED = [
     ("127.0.0.1", 80), ("10.0.0.1", 443), ("192.168.1.1", 1), ("172.17.0.1", 8082), ("100.64.0.1", 80), ("0.0.0.0", 1),
     ("169.254.169.254", 80), ("::1", 80), ("::ffff:169.254.169.254", 80), ("::ffff:10.0.0.1", 80), ("fd00::1", 80),

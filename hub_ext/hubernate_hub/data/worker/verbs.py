@@ -5,6 +5,7 @@ from typing import Any
 
 from pydantic import TypeAdapter
 
+from hubernate_core.source_hadoop import HdfsPlace
 from hubernate_core.source_path import split_path
 from hubernate_core.source_place import DatabasePlace, FilesPlace, HttpPlace, Place, S3Place
 
@@ -32,6 +33,10 @@ def open_tree(place: Place, call: Call) -> Tree:
         from .folder import Folder
 
         return Folder(place, call.folders)
+    if isinstance(place, HdfsPlace):
+        from .hdfs import open_hdfs
+
+        return open_hdfs(place, call.credential.get("token", ""), call.ca_file)
     raise Fault("invalid", "this source is a database; ask for a table or send SQL")
 
 

@@ -1,22 +1,20 @@
 """Files below one http(s) URL, read only. A redirect is followed at most thrice, and every hop passes the guard."""
 
 import hashlib
-import os
 from collections.abc import Iterator
 from email.utils import parsedate_to_datetime
 from typing import Any
-from urllib.parse import quote, urlsplit
+from urllib.parse import quote
 
-import certifi
 import urllib3
 
 from hubernate_core.source_path import join_path
 from hubernate_core.source_place import HttpPlace
 from hubernate_core.source_view import Check, Entry
 
-from ..frames import CHUNK
 from .faults import Fault, not_found
 from .guard import GUARD
+from .http_pool import check_encryption, chunks, open_pool
 from .tree import Piece
 
 _HOPS = 3
@@ -26,17 +24,10 @@ class Web:
     """`verbs.Tree` on a web server, which cannot list."""
 
     def __init__(self, place: HttpPlace, credential: dict[str, str], ca_file: str) -> None:
-        os.environ.pop("SSLKEYLOGFILE", None)
-        url = urlsplit(place.url)
-        if url.scheme == "http":
-            GUARD.resolve(url.hostname or "", url.port or 80, encrypted=False)
+        check_encryption(place.url)
         self._base, token = place.url, credential.get("token", "")
         self._headers = {"Accept-Encoding": "identity"} | ({"Authorization": f"Bearer {token}"} if token else {})
-        self._pool = urllib3.PoolManager(
-            ca_certs=ca_file or certifi.where(),
-            timeout=urllib3.Timeout(connect=5, read=30),
-            retries=urllib3.Retry(total=_HOPS, redirect=_HOPS, connect=0, read=0, status=0, other=0),
-        )
+        self._pool = open_pool(ca_file, hops=_HOPS)
 
     def info(self, path: tuple[str, ...]) -> Entry:
         """By HEAD."""
@@ -68,7 +59,7 @@ class Web:
         if etag and version != etag:
             answer.close()
             raise Fault("changed", "the file is not the version that was asked for")
-        return Piece(size, version, first, length, _chunks(answer, length))
+        return Piece(size, version, first, length, chunks(answer, length, "the web server"))
 
     def write(self, path: tuple[str, ...], content: Iterator[bytes], only_new: bool) -> Entry:
         """Not possible."""
@@ -124,18 +115,3 @@ def _version(answer: Any, size: int | None) -> str:
     tag = str(answer.headers.get("ETag", "")).removeprefix("W/").strip('"')
     modified = answer.headers.get("Last-Modified")
     return tag or (hashlib.sha256(f"{modified} {size}".encode()).hexdigest()[:16] if modified else "")
-
-
-def _chunks(answer: Any, length: int) -> Iterator[bytes]:
-    left = length
-    try:
-        while left > 0:
-            part = answer.read(min(CHUNK, left))
-            if not part:
-                raise Fault("unavailable", "the web server broke off in the middle of the file")
-            left -= len(part)
-            yield part
-    except urllib3.exceptions.HTTPError as problem:
-        raise Fault("unavailable", f"the web server broke off ({type(problem).__name__})") from problem
-    finally:
-        answer.close() if left > 0 else answer.release_conn()
