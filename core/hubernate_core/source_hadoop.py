@@ -7,10 +7,11 @@ from urllib.parse import urlsplit
 from pydantic import Field, field_validator
 
 from .errors import InvalidInput, shorten
-from .source_address import WORD, PlaceModel, check_url, matching
+from .source_address import WORD, PlaceModel, check_host, check_url, matching
 from .source_path import join_path, split_path
 
 _AUTHORITY = re.compile(r"[a-z0-9](?:[a-z0-9_.-]{0,251}[a-z0-9])?(?::[0-9]{1,5})?")
+_DATABASE = re.compile(r"[a-z0-9_]{1,128}")
 
 
 class HdfsPlace(PlaceModel):
@@ -65,3 +66,39 @@ class HdfsPlace(PlaceModel):
     def name_nodes(self) -> frozenset[str]:
         """Host and port of whoever answers for the cluster."""
         return frozenset(urlsplit(url).netloc for url in (self.url, self.standby_url) if url)
+
+
+class HivePlace(PlaceModel):
+    """Databases of a Hive metastore: what its tables are. Their rows lie in other sources, of kind s3 or hdfs."""
+
+    kind: Literal["hive"]
+    host: str
+    port: int = Field(9083, ge=1, le=65535)
+    databases: tuple[str, ...] = Field(
+        min_length=1, max_length=50, description="Hive databases that the source shows; no other can be named"
+    )
+    user: str = Field("", description="who asks, told to the metastore, which believes it")
+    tls: Literal["verify", "off"] = Field(
+        "verify", description="'verify': encrypted and checked; 'off': only where the platform admin opened the network"
+    )
+
+    @field_validator("host")
+    @classmethod
+    def _host(cls, text: str) -> str:
+        return check_host(text, "host")
+
+    @field_validator("databases")
+    @classmethod
+    def _databases(cls, names: tuple[str, ...]) -> tuple[str, ...]:
+        rule = "use Hive's spelling: lower-case letters, digits and '_'"
+        return tuple(dict.fromkeys(matching(_DATABASE, name, "databases", rule) for name in names))
+
+    @field_validator("user")
+    @classmethod
+    def _user(cls, text: str) -> str:
+        return matching(WORD, text, "user", "use letters, digits and '_.@-', at most 63") if text else ""
+
+    @property
+    def needs(self) -> frozenset[str]:
+        """Names of its credential's values: it has none."""
+        return frozenset()

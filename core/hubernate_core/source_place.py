@@ -7,7 +7,7 @@ from pydantic import Field, field_validator, model_validator
 
 from .errors import InvalidInput, shorten
 from .source_address import WORD, PlaceModel, check_host, check_url, matching
-from .source_hadoop import HdfsPlace
+from .source_hadoop import HdfsPlace, HivePlace
 from .source_path import join_path, overlap, split_path
 
 _BUCKET = re.compile(r"[a-z0-9][a-z0-9.-]{1,61}[a-z0-9]")
@@ -141,7 +141,7 @@ class FilesPlace(PlaceModel):
         return frozenset()
 
 
-Place = Annotated[S3Place | HttpPlace | DatabasePlace | FilesPlace | HdfsPlace, Field(discriminator="kind")]
+Place = Annotated[S3Place | HttpPlace | DatabasePlace | FilesPlace | HdfsPlace | HivePlace, Field(discriminator="kind")]
 
 
 def clash(one: Place, other: Place) -> bool:
@@ -154,6 +154,8 @@ def clash(one: Place, other: Place) -> bool:
     if isinstance(one, HdfsPlace) and isinstance(other, HdfsPlace):
         same = bool(one.name_nodes & other.name_nodes)
         return same and overlap(split_path(one.prefix), split_path(other.prefix))
+    if isinstance(one, HivePlace) and isinstance(other, HivePlace):
+        return (one.host, one.port) == (other.host, other.port) and bool(set(one.databases) & set(other.databases))
     if isinstance(one, DatabasePlace) and isinstance(other, DatabasePlace):
         facts = [(each.kind, each.host, each.port_or_default, each.database) for each in (one, other)]
         return facts[0] == facts[1]

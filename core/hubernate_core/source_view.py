@@ -23,7 +23,7 @@ class Entry(_View):
     """One thing in a listing. `path` is relative to the source."""
 
     path: str
-    type: str = Field(description="'file', 'folder' or 'table'")
+    type: str = Field(description="'file', 'folder', 'table' or 'partition'")
     size: int | None = Field(None, description="bytes")
     etag: str = ""
     modified_at: datetime | None = None

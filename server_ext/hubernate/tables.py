@@ -1,5 +1,6 @@
 """Tables: a database's, or parquet, CSV and JSON files of a source, as Arrow, pandas, Polars or DuckDB see them."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 from urllib.parse import quote
@@ -13,7 +14,7 @@ if TYPE_CHECKING:
     import pandas
     import pyarrow as pa
 
-_DATABASES = ("postgresql", "mariadb")
+_DATABASES = ("postgresql", "mariadb", "hive")
 _FORMATS = {"parquet": "parquet", "csv": "csv", "json": "json"}
 
 
@@ -54,25 +55,38 @@ class Table:
         frame.attrs |= {"taken_at": found["taken_at"], "stale": found["stale"], "note": found["found"]["note"]}
         return frame
 
-    def to_arrow(self, columns: list[str] | None = None, *, filter: Any = None, limit: int = 0) -> "pa.Table":
+    def to_arrow(
+        self, columns: list[str] | None = None, *, filter: Any = None, limit: int = 0, where: Sequence[str] = ()
+    ) -> "pa.Table":
         """All rows, or `limit` of them, of all or some columns.
 
         Args:
             filter: a `pyarrow.compute` expression; of files only, where it also decides what is read at all.
+            where: conditions on the partitions of a Hive table, such as ``["dt>={yesterday}", "country=DE"]``.
         """
-        if self._kind() in _DATABASES:
+        kind = self._kind()
+        if where and kind != "hive":
+            raise InvalidInput("where", "only of Hive tables; use filter=, or hubernate.sql of a database")
+        if kind in _DATABASES:
             if filter is not None:
-                raise InvalidInput("filter", "a database filters by hubernate.sql('select … where …', source=…)")
+                raise InvalidInput("filter", "a database filters by hubernate.sql, a Hive table by where=")
             answer = link().stream(
-                "GET", f"/{quote(self.source)}/rows", path=self.path, columns=columns, limit=limit or None
+                "GET",
+                f"/{quote(self.source)}/rows",
+                path=self.path,
+                columns=columns,
+                limit=limit or None,
+                where=list(where) or None,
             )
             return read_stream(answer)
         dataset = self.to_dataset()
         return dataset.head(limit, columns=columns, filter=filter) if limit else dataset.to_table(columns, filter)
 
-    def to_pandas(self, columns: list[str] | None = None, *, filter: Any = None, limit: int = 0) -> "pandas.DataFrame":
+    def to_pandas(
+        self, columns: list[str] | None = None, *, filter: Any = None, limit: int = 0, where: Sequence[str] = ()
+    ) -> "pandas.DataFrame":
         """As `to_arrow`."""
-        return self.to_arrow(columns, filter=filter, limit=limit).to_pandas()
+        return self.to_arrow(columns, filter=filter, limit=limit, where=where).to_pandas()
 
     def to_dataset(self) -> Any:
         """Files as a `pyarrow.dataset.Dataset`, with Hive partitions as columns: lazy, filters reach the files."""

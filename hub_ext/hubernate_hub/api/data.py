@@ -5,6 +5,7 @@ Paths are a query parameter: what stands in an object's name (``//``, ``%``, ``=
 
 import re
 from collections.abc import AsyncIterator, Awaitable, Callable
+from dataclasses import dataclass
 from typing import Annotated, Any
 
 from fastapi import APIRouter, Depends, Header, Query, Request, Response
@@ -13,10 +14,11 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from hubernate_core.errors import InvalidInput, NotAllowed
 from hubernate_core.source import Level, Source
+from hubernate_core.source_hadoop import HivePlace
 from hubernate_core.source_view import Entry, Listing, ShownSample, ShownSchema
 
 from ..context import Context, Work
-from ..data import access, views
+from ..data import access, hive, views
 from ..data.calls import Opened
 from ..data.reader import Reader
 from .access import Standing
@@ -59,6 +61,15 @@ class Sql(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid")
     query: str = Field(min_length=1, max_length=100_000)
     limit: int = Field(0, ge=0)
+
+
+@dataclass(frozen=True)
+class Selection:
+    """Of a table's rows: some columns (all), at most so many rows (0: all), of partitions that meet all conditions."""
+
+    columns: Annotated[list[str] | None, Query(max_length=1000)] = None
+    limit: Annotated[int, Query(ge=0)] = 0
+    where: Annotated[list[str] | None, Query(max_length=20, description="such as `dt>={yesterday}`; Hive only")] = None
 
 
 def show(context: Context, reader: Reader, source: Source) -> ShownSource:
@@ -190,7 +201,7 @@ def _previews(router: APIRouter, Asking: Any) -> None:
     ) -> ShownSample:
         """The first rows of a table, file or folder: the stored ones, with their age, or with `fresh` new ones."""
         opened = await _open(context, reader, source, "sample")
-        return await views.sample(context, context.data, opened, path, fresh=fresh)
+        return await views.sample(context, context.data, reader, opened, path, fresh=fresh)
 
 
 def _tables(router: APIRouter, Asking: Any) -> None:
@@ -200,12 +211,15 @@ def _tables(router: APIRouter, Asking: Any) -> None:
         reader: Asking,
         source: str,
         path: Path,
-        columns: Annotated[list[str] | None, Query(max_length=1000)] = None,
-        limit: Annotated[int, Query(ge=0)] = 0,
+        asked: Annotated[Selection, Depends()],
     ) -> Response:
-        """A database's table as an Arrow stream: all of its columns, or those named."""
+        """A table as an Arrow stream; of a Hive table the partitions that meet all conditions."""
         opened = await _open(context, reader, source, "sql", count=False)
-        arguments = {"path": path, "columns": columns or [], "limit": limit}
+        if isinstance(opened.source.place, HivePlace):
+            return await _hive_rows(context, reader, opened, path, asked)
+        if asked.where:
+            raise InvalidInput("where", "only of Hive tables; a database filters by SQL, files by what reads them")
+        arguments = {"path": path, "columns": asked.columns or [], "limit": asked.limit}
         stream = await context.data.calls.stream(opened, "rows", **arguments)
         return Flow(stream, _counting(context, reader, opened, "sql"), {"Content-Type": _ARROW})
 
@@ -221,6 +235,21 @@ def _tables(router: APIRouter, Asking: Any) -> None:
 
 relay = _make("/api/v1/relay/sources", relayed_reader, {})
 people = _make("/api/v1/tenants/{tenant}/sources", person_in_tenant, needs(Standing.MEMBER))
+
+
+async def _hive_rows(context: Context, reader: Reader, opened: Opened, path: str, asked: Selection) -> Response:
+    path = views.normal_path(opened, path)
+    found = await hive.table(context, context.data, opened, path, asked.where or [], newest=False)
+    scan = await hive.locate(context, context.data, reader, found)
+    wanted = {"wanted": asked.columns or [], "limit": asked.limit}
+    stream = await context.data.calls.stream(scan.opened, "scan", **scan.arguments, **wanted)
+    counts = [_counting(context, reader, each, "read") for each in (opened, scan.opened)]
+
+    def count(moved: int) -> None:
+        for each in counts:
+            each(moved)
+
+    return Flow(stream, count, {"Content-Type": _ARROW})
 
 
 def parse_range(text: str) -> tuple[int, int | None]:

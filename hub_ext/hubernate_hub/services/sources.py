@@ -6,7 +6,7 @@ from typing import Any
 from hubernate_core.errors import Conflict, InvalidInput, NotAllowed, NotFound
 from hubernate_core.names import SourceId, new_id
 from hubernate_core.source import Credential, Source, SourceSpec, check_credential
-from hubernate_core.source_hadoop import HdfsPlace
+from hubernate_core.source_hadoop import HdfsPlace, HivePlace
 from hubernate_core.source_place import DatabasePlace, FilesPlace, clash
 
 from ..actor import Actor
@@ -118,6 +118,9 @@ def _check(work: Work, reader: Reader, spec: SourceSpec, known: Source | None) -
     if isinstance(spec.place, HdfsPlace) and spec.place.user and not reader.platform:
         # A cluster that believes names believes everybody's: whose may be used is not for each team to say.
         raise NotAllowed("an HDFS source with a user name is registered by a platform admin; or use a delegation token")
+    if isinstance(spec.place, HivePlace) and not reader.platform:
+        # The same: it shows everybody every database.
+        raise NotAllowed("a Hive metastore is registered by a platform admin, who says which databases are the team's")
     if not spec.writable_kind and any(str(level) == "write" for level in _levels(spec)):
         raise InvalidInput("grants", f"a {spec.place.kind} source is read only")
     others = [each for each in sources.of_tenant(work.tx, reader.tenant_id) if known is None or each.id != known.id]

@@ -27,7 +27,7 @@ from .views import moment
 
 router = APIRouter(include_in_schema=False)
 _TEAMS, _SOURCES, _ENTRIES = 25, 50, 200
-_DATABASES = ("postgresql", "mariadb")
+_DATABASES = ("postgresql", "mariadb", "hive")
 
 
 @router.get("/sources")
@@ -92,7 +92,7 @@ async def _look(context: Context, reader: Reader, opened: Opened, path: str) -> 
             sized = [(each, "" if each.size is None else show_bytes(each.size)) for each in listing.entries]
             context.data.reads.note(reader, opened.source, "list", 0, context.clock())
             return told | {"entries": sized, "more": bool(listing.next)}
-        sample = await views.sample(context, context.data, opened, path, fresh=False)
+        sample = await views.sample(context, context.data, reader, opened, path, fresh=False)
     except HubernateError as problem:
         words = problem.message if isinstance(problem, UserError) else f"It does not answer now: {problem.message}"
         return told | {"problem": words}

@@ -13,16 +13,21 @@ from .faults import Fault
 
 def as_stream(fields: list[pa.Field], batches: Iterator[list[tuple[Any, ...]]], limit: int) -> Iterator[bytes]:
     """The stream in pieces: the schema first, then a message a batch, cut after `limit` rows (0: all)."""
-    sink = _Sink()
     schema = pa.schema(fields)
+    yield from batches_as_stream(schema, (_batch(schema, rows) for rows in batches if rows), limit)
+
+
+def batches_as_stream(schema: pa.Schema, batches: Iterator[pa.RecordBatch], limit: int) -> Iterator[bytes]:
+    """As `as_stream`, of batches."""
+    sink = _Sink()
     writer = pa.ipc.new_stream(sink, schema)
     left = limit or None
     yield sink.take()
-    for rows in batches:
+    for batch in batches:
         if left is not None:
-            rows, left = rows[:left], left - len(rows[:left])
-        if rows:
-            writer.write_batch(_batch(schema, rows))
+            batch, left = batch.slice(0, left), left - min(left, batch.num_rows)
+        if batch.num_rows:
+            writer.write_batch(batch)
             yield sink.take()
         if left == 0:
             break

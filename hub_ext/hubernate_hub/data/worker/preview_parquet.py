@@ -1,7 +1,5 @@
 """The first rows of a parquet file: its footer, then pages of the first row group as they are needed."""
 
-import io
-from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import pyarrow as pa
@@ -11,72 +9,18 @@ from hubernate_core.source_view import Column, Entry, Sample, Schema
 
 from .cells import as_json
 from .faults import Fault
+from .ranges import Ranges, Span
 from .tree import Tree
 
 _BUFFER = 64 * 1024
-_BYTES_MAX = 64 * 1024**2
 _COLUMNS_MAX = 200
 _AT_ONCE = 1024**2
 """Bytes up to which one request for a whole file, or for what lies between two parts, is quicker than two."""
-_PARALLEL = 4
-
-Span = tuple[int, int]
-
-
-class _Ranges(io.RawIOBase):
-    """A remote file by ranges; what was read in all is bounded, what is foreseen is fetched side by side."""
-
-    def __init__(self, tree: Tree, path: tuple[str, ...], entry: Entry) -> None:
-        self._tree, self._path, self._etag, self.size = tree, path, entry.etag, entry.size or 0
-        self._at, self._left = 0, _BYTES_MAX
-        self._held: list[tuple[int, bytes]] = []
-
-    def readable(self) -> bool:
-        return True
-
-    def seekable(self) -> bool:
-        return True
-
-    def tell(self) -> int:
-        return self._at
-
-    def seek(self, offset: int, whence: int = 0) -> int:
-        self._at = {0: 0, 1: self._at, 2: self.size}[whence] + offset
-        return self._at
-
-    def read(self, size: int | None = -1) -> bytes:
-        stop = self.size if size is None or size < 0 else min(self.size, self._at + size)
-        if stop <= self._at:
-            return b""
-        content = self._find(self._at, stop)
-        self._at += len(content)
-        return content
-
-    def foresee(self, spans: list[Span]) -> None:
-        """Fetch these parts now."""
-        with ThreadPoolExecutor(_PARALLEL) as threads:
-            found = list(threads.map(lambda span: self._fetch(*span), spans))
-        self._held += [(start, content) for (start, _), content in zip(spans, found, strict=True)]
-
-    def _find(self, start: int, stop: int) -> bytes:
-        for begin, content in self._held:
-            if begin <= start < begin + len(content):
-                part = content[start - begin : stop - begin]
-                return part if start + len(part) == stop else part + self._fetch(start + len(part), stop)
-        return self._fetch(start, stop)
-
-    def _fetch(self, start: int, stop: int) -> bytes:
-        self._left -= stop - start
-        if self._left < 0:
-            raise Fault(
-                "large", f"the first rows lie in over {_BYTES_MAX // 1024**2} MiB; read it with hubernate.table"
-            )
-        return b"".join(self._tree.read(self._path, start, stop, self._etag).chunks)
 
 
 def read_parquet(tree: Tree, path: tuple[str, ...], entry: Entry, rows: int) -> tuple[Schema, Sample]:
     """Schema and first rows. Raises Fault."""
-    source = _Ranges(tree, path, entry)
+    source = Ranges(tree, path, entry, most=64 * 1024**2)
     pa.set_cpu_count(1)
     try:
         if source.size <= _AT_ONCE:

@@ -5,7 +5,7 @@ from typing import Any
 
 from pydantic import TypeAdapter
 
-from hubernate_core.source_hadoop import HdfsPlace
+from hubernate_core.source_hadoop import HdfsPlace, HivePlace
 from hubernate_core.source_path import split_path
 from hubernate_core.source_place import DatabasePlace, FilesPlace, HttpPlace, Place, S3Place
 
@@ -51,6 +51,10 @@ def answer(call: Call, upload: Iterator[bytes]) -> Answer:
         from . import database
 
         return database.answer(place, call)
+    if isinstance(place, HivePlace):
+        from . import hive
+
+        return hive.answer(place, call)
     tree = open_tree(place, call)
     path = split_path(call.arguments.get("path", ""))
     return _VERBS[call.verb](tree, path, call.arguments, upload)
@@ -85,4 +89,17 @@ def _look(tree: Tree, path: tuple[str, ...], arguments: dict[str, Any], _upload:
     return look(tree, path, arguments["rows"])
 
 
+def _scan(tree: Tree, _path: tuple[str, ...], arguments: dict[str, Any], _upload: Iterator[bytes]) -> Answer:
+    from .scan import scan
+
+    return scan(tree, arguments)
+
+
+def _glance(tree: Tree, _path: tuple[str, ...], arguments: dict[str, Any], _upload: Iterator[bytes]) -> Answer:
+    from .scan import glance
+
+    return glance(tree, arguments)
+
+
 _VERBS = {"test": _test, "info": _info, "list": _list, "read": _read, "write": _write, "look": _look}
+_VERBS |= {"scan": _scan, "glance": _glance}
