@@ -49,7 +49,7 @@ class Schema(_View):
     """Columns of a table or file."""
 
     columns: tuple[Column, ...]
-    format: str = Field("", description="'parquet', 'csv', 'json', 'table'")
+    format: str = Field("", description="'parquet', 'csv', 'json', 'orc', 'text', 'table', 'media'")
     rows: int | None = Field(None, description="where the format says so without reading it all")
 
 
@@ -60,6 +60,7 @@ class Sample(_View):
     rows: tuple[tuple[Any, ...], ...]
     format: str = ""
     note: str = Field("", description="what was cut, and why")
+    thumbnails: dict[str, str] = Field({}, description="of images, where cheap: url → small JPEG as a data: URI")
 
 
 class Shown(_View):

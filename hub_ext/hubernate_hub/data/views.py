@@ -69,7 +69,8 @@ async def _view(context: Context, data: DataParts, opened: Opened, path: str, *,
         path = hive.filled(context, path)
         asking = partial(hive.table, context, data, opened, path, [], newest=True)
     else:
-        asking = partial(data.calls.ask, opened, "look", path=path, rows=data.settings.sample_rows)
+        asked = {"path": path, "rows": data.settings.sample_rows, "source": opened.source.name}
+        asking = partial(data.calls.ask, opened, "look", **asked)
     return await _kept(context, data, opened.source, path, asking, fresh=fresh)
 
 

@@ -12,6 +12,7 @@ from hubernate_core.source_path import join_path, split_path
 from hubernate_core.source_view import Column, Entry
 
 from .faults import Fault
+from .preview_media import media_kind, read_media
 from .tree import Answer, Tree
 
 _DEPTH, _LISTED = 8, 1000
@@ -29,12 +30,20 @@ _FORMATS = {
 }
 
 
-def look(tree: Tree, path: tuple[str, ...], rows: int) -> Answer:
-    """``{"path", "schema", "sample"}`` of the file that stands for `path`. Raises Fault."""
-    entry = _representative(tree, path)
+def look(tree: Tree, path: tuple[str, ...], rows: int, source: str) -> Answer:
+    """``{"path", "schema", "sample"}`` of the file that stands for `path`, or of a folder of media. Raises Fault.
+
+    Args:
+        source: its name, for URLs of what is in it.
+    """
+    entry, beside = _representative(tree, path)
     where = split_path(entry.path)
+    media = [each for each in beside if media_kind(each)] if media_kind(entry) else []
     partitions = [found.groups() for part in where[:-1] if (found := _PARTITION.fullmatch(part))]
-    schema, sample = _reader(entry)(tree, where, entry, rows)
+    if media:
+        schema, sample = read_media(tree, media, source, rows)
+    else:
+        schema, sample = _reader(entry)(tree, where, entry, rows)
     extra = tuple(Column(name=unquote(name), type="string", nullable=False, partition=True) for name, _ in partitions)
     values = tuple(unquote(value) for _, value in partitions)
     schema = schema.model_copy(update={"columns": schema.columns + extra})
@@ -45,23 +54,23 @@ def look(tree: Tree, path: tuple[str, ...], rows: int) -> Answer:
         }
     )
     return {
-        "path": entry.path,
+        "path": join_path(where[:-1]) if media and where != path else entry.path,
         "schema": schema.model_dump(mode="json"),
         "sample": sample.model_dump(mode="json"),
     }, iter(())
 
 
-def _representative(tree: Tree, path: tuple[str, ...]) -> Entry:
-    """The file itself, or the first data file on the way down: bounded in depth and in what is listed."""
+def _representative(tree: Tree, path: tuple[str, ...]) -> tuple[Entry, list[Entry]]:
+    """The file itself, or the first data file on the way down, with those beside it: bounded in depth and in number."""
     entry = tree.info(path)
-    here = path
+    here, files = path, [entry]
     for _ in range(_DEPTH):
         if entry.type == "file":
-            return entry
+            return entry, files
         entries, _ = tree.listing(here, "", _LISTED)
         seen = [each for each in entries if not split_path(each.path)[-1].startswith(_HIDDEN)]
         files = [each for each in seen if each.type == "file" and each.size]
-        known = [each for each in files if _format(each)] or files
+        known = [each for each in files if _format(each)] or [each for each in files if media_kind(each)] or files
         folders = [each for each in seen if each.type == "folder"]
         if not known and not folders:
             raise Fault("not_found", f"there is no file with data in {join_path(here) or 'the source'!r}")
@@ -69,7 +78,7 @@ def _representative(tree: Tree, path: tuple[str, ...]) -> Entry:
         here = split_path(entry.path)
     if entry.type != "file":
         raise Fault("invalid", f"no file within {_DEPTH} folders; name a folder further down")
-    return entry
+    return entry, files
 
 
 def _format(entry: Entry) -> str:

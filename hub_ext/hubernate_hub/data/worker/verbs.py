@@ -86,7 +86,7 @@ def _write(tree: Tree, path: tuple[str, ...], arguments: dict[str, Any], upload:
 def _look(tree: Tree, path: tuple[str, ...], arguments: dict[str, Any], _upload: Iterator[bytes]) -> Answer:
     from .preview import look
 
-    return look(tree, path, arguments["rows"])
+    return look(tree, path, arguments["rows"], arguments["source"])
 
 
 def _scan(tree: Tree, _path: tuple[str, ...], arguments: dict[str, Any], _upload: Iterator[bytes]) -> Answer:

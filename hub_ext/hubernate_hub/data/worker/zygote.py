@@ -93,6 +93,7 @@ def _fork(control: socket.socket, descriptor: int) -> int:
 
 
 def _import_clients() -> None:
-    from . import database, folder, hdfs, hive, mariadb, postgresql, preview_parquet, preview_text, s3, scan, web  # noqa: F401
+    from . import database, folder, hdfs, hive, mariadb, postgresql, s3, web  # noqa: F401
+    from . import preview_media, preview_parquet, preview_text, scan  # noqa: F401  isort: skip
 
     s3.warm_up()
