@@ -5,34 +5,30 @@ Paths are a query parameter: what stands in an object's name (``//``, ``%``, ``=
 
 import re
 from collections.abc import AsyncIterator, Awaitable, Callable
-from dataclasses import dataclass
 from typing import Annotated, Any
 
 from fastapi import APIRouter, Depends, Header, Query, Request, Response
 from fastapi.routing import APIRoute
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, Field
 
-from hubernate_core.errors import InvalidInput, NotAllowed
+from hubernate_core.errors import InvalidInput
 from hubernate_core.source import Level, Source
-from hubernate_core.source_hadoop import HivePlace
 from hubernate_core.source_view import Entry, Listing, ShownSample, ShownSchema
 
-from ..context import Context, Work
-from ..data import access, hive, views
-from ..data.calls import Opened
+from ..context import Context
+from ..data import access, views
 from ..data.reader import Reader
 from .access import Standing
 from .auth import ContextOf
-from .body import reads, takes
 from .door import needs
 from .errors import TooLarge
 from .flow import Flow
-from .readers import person_in_tenant, relayed_reader
+from .readers import counting, open_for, person_in_tenant, relayed_reader
+from .tables import add_tables
 
 Path = Annotated[str, Query(max_length=4096)]
 _RANGE = re.compile(r"bytes=([0-9]{0,18})-([0-9]{0,18})")
 _OBJECT = {"Accept-Ranges": "bytes", "Content-Disposition": "attachment", "Content-Type": "application/octet-stream"}
-_ARROW = "application/vnd.apache.arrow.stream"
 
 
 class ShownSource(BaseModel):
@@ -55,23 +51,6 @@ class Sources(BaseModel):
     items: list[ShownSource]
 
 
-class Sql(BaseModel):
-    """One statement that reads. `limit`: rows at most, 0 for all."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
-    query: str = Field(min_length=1, max_length=100_000)
-    limit: int = Field(0, ge=0)
-
-
-@dataclass(frozen=True)
-class Selection:
-    """Of a table's rows: some columns (all), at most so many rows (0: all), of partitions that meet all conditions."""
-
-    columns: Annotated[list[str] | None, Query(max_length=1000)] = None
-    limit: Annotated[int, Query(ge=0)] = 0
-    where: Annotated[list[str] | None, Query(max_length=20, description="such as `dt>={yesterday}`; Hive only")] = None
-
-
 def show(context: Context, reader: Reader, source: Source) -> ShownSource:
     """`source` for the one who asks."""
     state, why = context.data.calls.state(source)
@@ -91,7 +70,7 @@ def show(context: Context, reader: Reader, source: Source) -> ShownSource:
 def _make(prefix: str, who: Callable[..., Awaitable[Reader]], extra: dict[str, Any]) -> APIRouter:
     router = APIRouter(prefix=prefix, tags=["data"])
     asking = Annotated[Reader, Depends(who)]
-    for add in (_catalogue, _objects, _previews, _tables):
+    for add in (_catalogue, _objects, _previews, add_tables):
         add(router, asking)
     for route in router.routes:
         if isinstance(route, APIRoute):
@@ -121,13 +100,13 @@ def _catalogue(router: APIRouter, Asking: Any) -> None:
         limit: Annotated[int, Query(ge=1, le=1000)] = 1000,
     ) -> Listing:
         """One page of a folder, or of a database's tables."""
-        opened = await _open(context, reader, source, "list")
+        opened = await open_for(context, reader, source, "list")
         return Listing.model_validate(await context.data.calls.ask(opened, "list", path=path, after=after, limit=limit))
 
     @router.get("/{source}/info")
     async def info(context: ContextOf, reader: Asking, source: str, path: Path = "") -> Entry:
         """What is at a path."""
-        opened = await _open(context, reader, source, "list")
+        opened = await open_for(context, reader, source, "list")
         return Entry.model_validate(await context.data.calls.ask(opened, "info", path=path))
 
 
@@ -135,7 +114,7 @@ def _objects(router: APIRouter, Asking: Any) -> None:
     @router.head("/{source}/object", include_in_schema=False)
     async def head(context: ContextOf, reader: Asking, source: str, path: Path) -> Response:
         """Size and version of a file."""
-        opened = await _open(context, reader, source, "list")
+        opened = await open_for(context, reader, source, "list")
         found = Entry.model_validate(await context.data.calls.ask(opened, "info", path=path))
         if found.type != "file":
             raise InvalidInput("path", "this is a folder")
@@ -153,7 +132,7 @@ def _objects(router: APIRouter, Asking: Any) -> None:
     ) -> Response:
         """A file, or with `Range` one part of it; with `If-Match` only the version of that ETag."""
         start, end = parse_range(range)
-        opened = await _open(context, reader, source, "read", count=False)
+        opened = await open_for(context, reader, source, "read", count=False)
         arguments = {"path": path, "start": start, "end": end, "etag": if_match.strip('"')}
         stream = await context.data.calls.stream(opened, "read", **arguments)
         found = stream.head
@@ -166,7 +145,7 @@ def _objects(router: APIRouter, Asking: Any) -> None:
         if partial:
             last = found["start"] + found["length"] - 1
             headers["Content-Range"] = f"bytes {found['start']}-{last}/{found['size']}"
-        return Flow(stream, _counting(context, reader, opened, "read"), headers, status=206 if partial else 200)
+        return Flow(stream, counting(context, reader, opened, "read"), headers, status=206 if partial else 200)
 
     @router.put("/{source}/object")
     async def write(
@@ -178,7 +157,7 @@ def _objects(router: APIRouter, Asking: Any) -> None:
         if_none_match: Annotated[str, Header(max_length=10)] = "",
     ) -> Entry:
         """Put a whole file in place: seen when all of it came. With `If-None-Match: *` only where there is none."""
-        opened = await _open(context, reader, source, "write", Level.WRITE, count=False)
+        opened = await open_for(context, reader, source, "write", Level.WRITE, count=False)
         body = _Upload(request, context.data.settings.upload_max_bytes)
         only_new = if_none_match.strip() == "*"
         written = await context.data.calls.upload(opened, body.parts(), path=path, only_new=only_new)
@@ -192,7 +171,7 @@ def _previews(router: APIRouter, Asking: Any) -> None:
         context: ContextOf, reader: Asking, source: str, path: Path = "", fresh: bool = False
     ) -> ShownSchema:
         """Columns of a table, file or folder, and what changed since they were last seen otherwise."""
-        opened = await _open(context, reader, source, "sample")
+        opened = await open_for(context, reader, source, "sample")
         return await views.schema(context, context.data, opened, path, fresh=fresh)
 
     @router.get("/{source}/sample")
@@ -200,56 +179,12 @@ def _previews(router: APIRouter, Asking: Any) -> None:
         context: ContextOf, reader: Asking, source: str, path: Path = "", fresh: bool = False
     ) -> ShownSample:
         """The first rows of a table, file or folder: the stored ones, with their age, or with `fresh` new ones."""
-        opened = await _open(context, reader, source, "sample")
+        opened = await open_for(context, reader, source, "sample")
         return await views.sample(context, context.data, reader, opened, path, fresh=fresh)
-
-
-def _tables(router: APIRouter, Asking: Any) -> None:
-    @router.get("/{source}/rows", response_class=Response)
-    async def rows(
-        context: ContextOf,
-        reader: Asking,
-        source: str,
-        path: Path,
-        asked: Annotated[Selection, Depends()],
-    ) -> Response:
-        """A table as an Arrow stream; of a Hive table the partitions that meet all conditions."""
-        opened = await _open(context, reader, source, "sql", count=False)
-        if isinstance(opened.source.place, HivePlace):
-            return await _hive_rows(context, reader, opened, path, asked)
-        if asked.where:
-            raise InvalidInput("where", "only of Hive tables; a database filters by SQL, files by what reads them")
-        arguments = {"path": path, "columns": asked.columns or [], "limit": asked.limit}
-        stream = await context.data.calls.stream(opened, "rows", **arguments)
-        return Flow(stream, _counting(context, reader, opened, "sql"), {"Content-Type": _ARROW})
-
-    @router.post("/{source}/sql", response_class=Response, openapi_extra=takes(Sql))
-    async def sql(
-        context: ContextOf, reader: Asking, source: str, body: Annotated[Sql, Depends(reads(Sql))]
-    ) -> Response:
-        """The answer of one reading statement as an Arrow stream."""
-        opened = await _open(context, reader, source, "sql", count=False)
-        stream = await context.data.calls.stream(opened, "sql", path="", query=body.query, limit=body.limit)
-        return Flow(stream, _counting(context, reader, opened, "sql"), {"Content-Type": _ARROW})
 
 
 relay = _make("/api/v1/relay/sources", relayed_reader, {})
 people = _make("/api/v1/tenants/{tenant}/sources", person_in_tenant, needs(Standing.MEMBER))
-
-
-async def _hive_rows(context: Context, reader: Reader, opened: Opened, path: str, asked: Selection) -> Response:
-    path = views.normal_path(opened, path)
-    found = await hive.table(context, context.data, opened, path, asked.where or [], newest=False)
-    scan = await hive.locate(context, context.data, reader, found)
-    wanted = {"wanted": asked.columns or [], "limit": asked.limit}
-    stream = await context.data.calls.stream(scan.opened, "scan", **scan.arguments, **wanted)
-    counts = [_counting(context, reader, each, "read") for each in (opened, scan.opened)]
-
-    def count(moved: int) -> None:
-        for each in counts:
-            each(moved)
-
-    return Flow(stream, count, {"Content-Type": _ARROW})
 
 
 def parse_range(text: str) -> tuple[int, int | None]:
@@ -268,27 +203,6 @@ def parse_range(text: str) -> tuple[int, int | None]:
     if end is not None and end <= start:
         raise InvalidInput("range", "it ends before it begins")
     return start, end
-
-
-async def _open(
-    context: Context, reader: Reader, source: str, verb: str, wanted: Level = Level.READ, *, count: bool = True
-) -> Opened:
-    def use(work: Work) -> Opened:
-        return access.open_source(work, context.data.cipher, reader, source, wanted)
-
-    try:
-        opened = await context.read(use)
-    except NotAllowed:
-        refused = await context.read(access.find, reader, source)
-        context.data.reads.note(reader, refused, "refused", 0, context.clock())
-        raise
-    if count:
-        context.data.reads.note(reader, opened.source, verb, 0, context.clock())
-    return opened
-
-
-def _counting(context: Context, reader: Reader, opened: Opened, verb: str) -> Callable[[int], None]:
-    return lambda moved: context.data.reads.note(reader, opened.source, verb, moved, context.clock())
 
 
 def _etag(etag: str) -> dict[str, str]:

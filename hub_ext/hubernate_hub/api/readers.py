@@ -1,10 +1,18 @@
-"""Who uses data: the notebook that a relay token names, or a person with a Hub token in one of their tenants."""
+"""Who uses data: the notebook that a relay token names, or a person with a Hub token in one of their tenants; and what
+they open.
+"""
 
+from collections.abc import Callable
 from typing import Annotated
 
 from fastapi import Depends
 
-from ..context import Work
+from hubernate_core.errors import NotAllowed
+from hubernate_core.source import Level
+
+from ..context import Context, Work
+from ..data import access
+from ..data.calls import Opened
 from ..data.reader import Reader
 from .access import Standing, standing_in
 from .auth import ContextOf, RelayedServer
@@ -29,3 +37,27 @@ async def person_in_tenant(context: ContextOf, door: Entered, tenant: str) -> Re
 
 
 InTenant = Annotated[Reader, Depends(person_in_tenant)]
+
+
+async def open_for(
+    context: Context, reader: Reader, source: str, verb: str, wanted: Level = Level.READ, *, count: bool = True
+) -> Opened:
+    """A source that the reader may use; what they may not is counted as refused. Raises as `access.open_source`."""
+
+    def use(work: Work) -> Opened:
+        return access.open_source(work, context.data.cipher, reader, source, wanted)
+
+    try:
+        opened = await context.read(use)
+    except NotAllowed:
+        refused = await context.read(access.find, reader, source)
+        context.data.reads.note(reader, refused, "refused", 0, context.clock())
+        raise
+    if count:
+        context.data.reads.note(reader, opened.source, verb, 0, context.clock())
+    return opened
+
+
+def counting(context: Context, reader: Reader, opened: Opened, verb: str) -> Callable[[int], None]:
+    """Notes so many bytes of one call."""
+    return lambda moved: context.data.reads.note(reader, opened.source, verb, moved, context.clock())
