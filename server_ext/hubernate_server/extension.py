@@ -5,6 +5,7 @@ from typing import Any
 from jupyter_server.extension.application import ExtensionApp
 from jupyter_server.utils import url_path_join
 
+from .data import LOOKS, OBJECTS, LookHandler, ObjectHandler
 from .handlers import ActivityHandler, RelayHandler
 from .place import read_place
 
@@ -21,6 +22,8 @@ class HubernateExtension(ExtensionApp):  # type: ignore[misc]
             (r"/hubernate/api/activity", ActivityHandler),
             (r"/hubernate/api/sleep", RelayHandler, {"path": "me/sleep"}),
             (r"/hubernate/api/keep-awake", RelayHandler, {"path": "me/keep-awake"}),
+            (LOOKS, LookHandler),
+            (OBJECTS, ObjectHandler),
         ]
 
     def initialize_settings(self) -> None:

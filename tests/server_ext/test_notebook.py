@@ -1,13 +1,9 @@
 """A real Jupyter Server with the extension and the notebook's own configuration, spoken to as the gate does."""
 
 import json
-import os
-import socket
-import subprocess
-import sys
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from http.server import BaseHTTPRequestHandler, HTTPServer
 from pathlib import Path
 from types import SimpleNamespace
@@ -21,63 +17,6 @@ from hubernate_server.place import Place, read_place
 
 ROOT = Path(__file__).resolve().parents[2]
 CONFIG = ROOT / "server_ext/hubernate_server/notebook_config.py"
-
-
-def _free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
-
-
-@pytest.fixture
-def notebook(tmp_path: Path) -> Iterator[Callable[..., httpx.Client]]:
-    """Start a notebook; its client. Extra environment by keyword."""
-    running: list[subprocess.Popen[bytes]] = []
-
-    def start(*args: str, **env: str) -> httpx.Client:
-        port = _free_port()
-        (tmp_path / "home").mkdir(exist_ok=True)
-        kernels = tmp_path / "env/share/jupyter/kernels/mine"
-        kernels.mkdir(parents=True, exist_ok=True)
-        (kernels / "kernel.json").write_text('{"argv": ["/bin/true"], "display_name": "Mine", "language": "python"}')
-        settings = {
-            "PATH": os.environ["PATH"],
-            "HOME": str(tmp_path / "home"),
-            "HUBERNATE_BASE_URL": "/user/al%20ice/",
-            "HUBERNATE_ENVIRONMENT": str(tmp_path / "env"),
-            "JUPYTER_CONFIG_PATH": str(ROOT / "server_ext/jupyter-config"),
-        }
-        log = (tmp_path / "log").open("wb")
-        process = subprocess.Popen(
-            [
-                sys.executable,
-                "-m",
-                "jupyter_server",
-                f"--config={CONFIG}",
-                f"--ServerApp.port={port}",
-                "--ServerApp.allow_root=True",  # tests may run as root
-                f"--ServerApp.runtime_dir={tmp_path / 'runtime'}",
-                *args,
-            ],
-            env=settings | env,
-            stdout=log,
-            stderr=log,
-        )
-        running.append(process)
-        client = httpx.Client(base_url=f"http://127.0.0.1:{port}/user/al%20ice/", timeout=20)
-        deadline = time.monotonic() + 60
-        while time.monotonic() < deadline and process.poll() is None:
-            try:
-                if client.get("api").status_code == 200:
-                    return client
-            except httpx.HTTPError:
-                time.sleep(0.1)
-        raise AssertionError(f"the notebook did not start: {(tmp_path / 'log').read_text()[-2000:]}")
-
-    yield start
-    for process in running:
-        process.terminate()
-        process.wait(20)
 
 
 def test_the_notebook_serves_the_person_that_the_gate_names(notebook: Callable[..., httpx.Client]) -> None:

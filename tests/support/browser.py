@@ -54,6 +54,10 @@ class Visitor:
         # JupyterLab may list the folder while a notebook in it is being renamed; a person clicks that away.
         stale = page.get_by_role("dialog").filter(has_text="Directory not found")
         page.add_locator_handler(stale, lambda box: box.get_by_role("button", name="Close").click())
+        # Chromium drops what it loads when an interface of this machine comes or goes, such as another test's network.
+        page.add_locator_handler(
+            page.get_by_role("dialog").filter(has_text="Error Loading Theme"), lambda _box: page.reload()
+        )
         page.on("dialog", self._accept)
         page.on("requestfailed", lambda request: self.unanswered.append(f"{request.url}: {request.failure}"))
 

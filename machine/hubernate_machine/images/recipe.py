@@ -39,7 +39,7 @@ class Recipe:
 
 _LABEXTENSION = tuple(
     (f"server_ext/labextension/{name}", f"labextension/{name}")  # and nothing that a build in the clone left there
-    for name in ("src", "package.json", "package-lock.json", "tsconfig.json", ".npmrc")
+    for name in ("src", "style", "package.json", "package-lock.json", "tsconfig.json", ".npmrc")
 )
 
 RECIPES: Mapping[str, Recipe] = {

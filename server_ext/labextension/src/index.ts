@@ -2,8 +2,9 @@
 
 import { JupyterFrontEndPlugin } from '@jupyterlab/application';
 
+import { data } from './data/plugin';
 import { sleep } from './sleep';
 
-const plugins: JupyterFrontEndPlugin<void>[] = [sleep];
+const plugins: JupyterFrontEndPlugin<void>[] = [sleep, data];
 
 export default plugins;
