@@ -3,7 +3,7 @@
 import re
 from typing import Annotated, Literal
 
-from pydantic import Field, field_validator, model_validator
+from pydantic import Field, ValidationInfo, field_validator, model_validator
 
 from .errors import InvalidInput, shorten
 from .source_address import WORD, PlaceModel, check_host, check_url, matching
@@ -94,8 +94,8 @@ class DatabasePlace(PlaceModel):
 
     @field_validator("database", "user")
     @classmethod
-    def _word(cls, text: str) -> str:
-        return matching(WORD, text, "name", "use letters, digits and '_.@-', at most 63")
+    def _word(cls, text: str, about: ValidationInfo) -> str:
+        return matching(WORD, text, about.field_name or "", "use letters, digits and '_.@-', at most 63")
 
     @model_validator(mode="after")
     def _known_parameters(self) -> "DatabasePlace":

@@ -76,3 +76,13 @@ def test_many_teams_and_sources_are_paged_and_need_no_more_queries(platform: Pla
     assert "hub://more-49/" in second and "hub://more-50/" not in second and "and 2 more" in second
     assert "sources?cursor=" not in second, "it is the last"
     assert "sources?cursor=" not in page(platform, "/sources", platform.ada.token).text, "she is in one"
+
+
+def test_the_form_asks_what_each_kind_needs_and_admins_only(platform: Platform) -> None:
+    form = page(platform, "/sources/physics?kind=postgresql", platform.root.token).text
+    for name in ("source.place.host", "source.place.user", "credential.values.password"):
+        assert f'name="{name}"' in form, name
+    assert "source.place.parameters" not in form and "may read and write" not in form, "a database is read only"
+    assert 'name="source.place.bucket"' in page(platform, "/sources/physics", platform.root.token).text
+    assert page(platform, "/sources/physics", platform.ada.token).status_code == 403
+    assert page(platform, "/sources/physics", platform.eve.token).status_code == 404

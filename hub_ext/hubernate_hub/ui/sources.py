@@ -23,10 +23,20 @@ from ..data.calls import Opened
 from ..data.reader import Reader
 from ..store import tenants
 from .render import page
+from .source_form import credential_fields, source_form
 from .views import moment
 
 router = APIRouter(include_in_schema=False)
 _TEAMS, _SOURCES, _ENTRIES = 25, 50, 200
+_NOTHING: dict[str, Any] = {
+    "entries": None,
+    "sample": None,
+    "seen": None,
+    "problem": "",
+    "more": False,
+    "types": {},
+    "drift": (),
+}
 _DATABASES = ("postgresql", "mariadb", "hive")
 
 
@@ -53,6 +63,21 @@ async def source_list(request: Request, context: ContextOf, person: SignedIn, cu
     return await page(request, context, "sources.html", person=person, teams=teams, next=following)
 
 
+@router.get("/sources/{tenant}")
+async def new_source(
+    request: Request,
+    context: ContextOf,
+    person: SignedIn,
+    tenant: str,
+    kind: Annotated[str, Query(max_length=20)] = "",
+) -> Response:
+    """The form that registers a source, for the team's admins."""
+    door = Door(person, Standing.TENANT_ADMIN)
+    team = await context.read(lambda work: door.tenant(work, tenant).tenant)
+    form = source_form(kind, platform=person.admin)
+    return await page(request, context, "source_new.html", person=person, team=team, form=form)
+
+
 @router.get("/sources/{tenant}/{source}")
 async def one_source(
     request: Request,
@@ -63,14 +88,17 @@ async def one_source(
     path: Annotated[str, Query(max_length=4096)] = "",
 ) -> Response:
     """What lies at a path of a source: a folder's entries, or a file's or table's first rows."""
+    untested = "untested" in request.query_params  # a new one: its test comes first, and may take as long as it takes
 
     def use(work: Work) -> tuple[Reader, Opened]:
         reader = _reader(work, person, Door(person, Standing.MEMBER).tenant(work, tenant).id)
         return reader, access.open_source(work, context.data.cipher, reader, source)
 
     reader, opened = await context.read(use)
-    found = await _look(context, reader, opened, path)
+    found = _NOTHING if untested else await _look(context, reader, opened, path)
     values = {"source": show(context, reader, opened.source), "tenant": tenant, "above": _above(path)}
+    values["governs"], values["untested"] = reader.governs, untested
+    values["credential"] = credential_fields(opened.source.place.kind, "values")
     return await page(request, context, "source.html", person=person, **values, **found)
 
 
@@ -84,20 +112,22 @@ def _as_reader(person: Person, tenant: TenantId, standing: Standing) -> Reader:
 
 async def _look(context: Context, reader: Reader, opened: Opened, path: str) -> dict[str, Any]:
     """Entries or a sample; what cannot be had is said on the page, which stays."""
-    told: dict[str, Any] = {"entries": None, "sample": None, "seen": None, "problem": "", "more": False}
     try:
         if await _is_folder(context, opened, path):
             answer = await context.data.calls.ask(opened, "list", path=path, after="", limit=_ENTRIES)
             listing = Listing.model_validate(answer)
             sized = [(each, "" if each.size is None else show_bytes(each.size)) for each in listing.entries]
             context.data.reads.note(reader, opened.source, "list", 0, context.clock())
-            return told | {"entries": sized, "more": bool(listing.next)}
+            return _NOTHING | {"entries": sized, "more": bool(listing.next)}
         sample = await views.sample(context, context.data, reader, opened, path, fresh=False)
+        schema = await views.schema(context, context.data, reader, opened, path, fresh=False)
     except HubernateError as problem:
         words = problem.message if isinstance(problem, UserError) else f"It does not answer now: {problem.message}"
-        return told | {"problem": words}
+        return _NOTHING | {"problem": words}
     context.data.reads.note(reader, opened.source, "sample", 0, context.clock())
-    return told | {"sample": sample, "seen": moment(sample.taken_at, context.clock())}
+    types = {each.name: f"{each.type}, partition" if each.partition else each.type for each in schema.found.columns}
+    seen = moment(sample.taken_at, context.clock())
+    return _NOTHING | {"sample": sample, "seen": seen, "types": types, "drift": schema.drift}
 
 
 async def _is_folder(context: Context, opened: Opened, path: str) -> bool:

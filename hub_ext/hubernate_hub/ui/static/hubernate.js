@@ -246,6 +246,8 @@
     return seen;
   }
 
+  window.hubernate = { ask }; // for the scripts of single pages
+
   const renew = () => live().forEach((card) => refresh(card.dataset.server));
   live();
   setInterval(renew, 10000);
