@@ -5,6 +5,7 @@ pd.read_parquet("hub://lake/sales/2026/x.parquet")    any file, with whatever re
 hubernate.open("hub://lake/notes.txt", "rt")          a file
 hubernate.table("crm/customers").to_pandas()          a table
 hubernate.sql("select …", source="crm").to_arrow()    a query
+hubernate.spark()                                     Spark, where the environment has it
 %load_ext hubernate                                   then %%hubsql crm, and SQL in the cell
 hubernate.demo()                                      a notebook that shows all of it
 """
@@ -14,14 +15,16 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from .browse import demo, open, sources
     from .magic import load_ipython_extension
+    from .spark_session import spark
     from .tables import sql, table
 
-__all__ = ["demo", "load_ipython_extension", "open", "sources", "sql", "table"]
+__all__ = ["demo", "load_ipython_extension", "open", "sources", "spark", "sql", "table"]
 _HOMES = {
     "demo": "browse",
     "load_ipython_extension": "magic",
     "open": "browse",
     "sources": "browse",
+    "spark": "spark_session",
     "sql": "tables",
     "table": "tables",
 }

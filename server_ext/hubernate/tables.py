@@ -13,6 +13,7 @@ from .link import link
 if TYPE_CHECKING:
     import pandas
     import pyarrow as pa
+    from pyspark.sql import DataFrame
 
 _DATABASES = ("postgresql", "mariadb", "hive")
 _FORMATS = {"parquet": "parquet", "csv": "csv", "json": "json"}
@@ -109,8 +110,19 @@ class Table:
         """
         import duckdb
 
-        data = self.to_arrow() if self._kind() in _DATABASES else self.to_dataset()
+        data = self.to_arrow() if self.is_database else self.to_dataset()
         return (connection or duckdb.connect()).from_arrow(data)
+
+    def to_spark(self) -> "DataFrame":
+        """A frame of this container's Spark, lazy. Raises as `hubernate.spark`."""
+        from .spark_session import spark
+
+        return spark().read.format("hub").load(f"{self.source}/{self.path}")
+
+    @property
+    def is_database(self) -> bool:
+        """Whether it is a database's table, or a Hive one, whose rows the platform reads; not files."""
+        return self._kind() in _DATABASES
 
     def _kind(self) -> str:
         return str(link().get(f"/{quote(self.source)}")["kind"])
