@@ -85,7 +85,7 @@ function Columns({ place }: { place: IPlace }): React.JSX.Element {
         {columns.map(column => (
           <li key={column.name} title={`${column.name}: ${column.type}`}>
             <span className="hbn-Data-name">{column.name}</span> <code>{typeOf(column)}</code>
-            <span className="hbn-Data-quiet">{seen(found, column.name)}</span>
+            <span className="hbn-Data-quiet">{seen(found, column)}</span>
           </li>
         ))}
       </ul>
@@ -99,9 +99,9 @@ export function typeOf({ type, nullable, partition }: IColumn): string {
 }
 
 /** What the sample's rows say of a column. */
-export function seen({ sample }: ILook, column: string): string {
-  const at = sample.found.columns.indexOf(column);
-  return at < 0 || !sample.found.rows.length ? '' : inWords(statistics(sample.found.rows.map(row => row[at])));
+export function seen({ sample }: ILook, { name, type }: IColumn): string {
+  const at = sample.found.columns.indexOf(name);
+  return at < 0 || !sample.found.rows.length ? '' : inWords(statistics(sample.found.rows.map(row => row[at]), type));
 }
 
 function facts({ source, type, size, modified }: IPlace): string {

@@ -9,6 +9,7 @@ import { useLook } from './looking';
 import { Picture } from './picture';
 import { Problem } from './problem';
 import { Cell, ILook, IPlace, nameOf, pictureType, uriOf } from './sources';
+import { isNumeric } from './statistics';
 
 /** One tab for one place at a time: opening another place shows that one. */
 export class Preview extends ReactWidget {
@@ -78,18 +79,20 @@ function Rows({ place }: { place: IPlace }): React.JSX.Element {
 
 function Grid({ look }: { look: ILook }): React.JSX.Element {
   const { columns, rows } = look.sample.found;
-  const types = new Map(look.schema.found.columns.map(column => [column.name, typeOf(column)]));
+  const known = new Map(look.schema.found.columns.map(column => [column.name, column]));
+  const described = columns.map(name => known.get(name) ?? { name, type: '', nullable: null, partition: false });
+  const numeric = described.map(({ type }) => isNumeric(type));
   return (
     <div className="hbn-Preview-grid" tabIndex={0} role="region" aria-label="The first rows">
       <table>
         <thead>
           <tr>
             <th />
-            {columns.map(name => (
-              <th key={name} scope="col">
-                {name}
-                <code>{types.get(name)}</code>
-                <small>{seen(look, name)}</small>
+            {described.map(column => (
+              <th key={column.name} scope="col">
+                {column.name}
+                <code>{typeOf(column)}</code>
+                <small>{seen(look, column)}</small>
               </th>
             ))}
           </tr>
@@ -99,7 +102,7 @@ function Grid({ look }: { look: ILook }): React.JSX.Element {
             <tr key={at}>
               <th scope="row">{at + 1}</th>
               {row.map((cell, column) => (
-                <td key={column} className={typeof cell === 'number' ? 'hbn-mod-number' : ''} title={String(cell)}>
+                <td key={column} className={numeric[column] ? 'hbn-mod-number' : ''} title={String(cell)}>
                   {shown(cell)}
                 </td>
               ))}
@@ -112,7 +115,7 @@ function Grid({ look }: { look: ILook }): React.JSX.Element {
 }
 
 function shown(cell: Cell): React.ReactNode {
-  return cell === null ? <span className="hbn-Data-quiet">empty</span> : String(cell);
+  return cell === null || cell === '' ? <span className="hbn-Data-quiet">empty</span> : String(cell);
 }
 
 function about({ sample, schema }: ILook): string {

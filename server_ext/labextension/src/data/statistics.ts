@@ -2,7 +2,7 @@
 
 import { Cell } from './sources';
 
-/** Counts, and of numbers (given as numbers) least, most and mean. */
+/** Counts, and of numbers least, most and mean. */
 export interface IStatistics {
   empty: number;
   distinct: number;
@@ -11,10 +11,15 @@ export interface IStatistics {
   mean: number | null;
 }
 
-export function statistics(cells: Cell[]): IStatistics {
-  const known = cells.filter(cell => cell !== null);
-  const numbers = known.filter((cell): cell is number => typeof cell === 'number');
-  const counted = numbers.length > 0 && numbers.length === known.length;
+const NUMBERS = /^(u?int\d*|integer|bigint|smallint|tinyint|mediumint|half(float)?|float\d*|double|real|decimal\d*|numeric)\b/i;
+
+/** Whether a column of this type, Arrow's or a database's, holds numbers; of CSV and of decimals they come as text. */
+export const isNumeric = (type: string): boolean => NUMBERS.test(type);
+
+export function statistics(cells: Cell[], type: string): IStatistics {
+  const known = cells.filter(cell => cell !== null && cell !== '');
+  const numbers = isNumeric(type) ? known.map(Number).filter(Number.isFinite) : [];
+  const counted = numbers.length > 0;
   return {
     empty: cells.length - known.length,
     distinct: new Set(known).size,
