@@ -83,6 +83,10 @@ def test_the_form_asks_what_each_kind_needs_and_admins_only(platform: Platform) 
     for name in ("source.place.host", "source.place.user", "credential.values.password"):
         assert f'name="{name}"' in form, name
     assert "source.place.parameters" not in form and "may read and write" not in form, "a database is read only"
+    assert (
+        'data-list placeholder="one, another" name="source.place.databases"'
+        in page(platform, "/sources/physics?kind=hive", platform.root.token).text
+    )
     assert 'name="source.place.bucket"' in page(platform, "/sources/physics", platform.root.token).text
     assert page(platform, "/sources/physics", platform.ada.token).status_code == 403
     assert page(platform, "/sources/physics", platform.eve.token).status_code == 404

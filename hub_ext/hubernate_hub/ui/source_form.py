@@ -10,8 +10,12 @@ _LABELS = {
     "http": "Web server",
     "postgresql": "PostgreSQL",
     "mariadb": "MariaDB, MySQL",
+    "hdfs": "HDFS",
+    "hive": "Hive",
     "files": "Folder of the platform",
 }
+_NAMES = tuple[str, ...]
+_KINDS = {int: "number", _NAMES: "list"}
 _ONLY_PLATFORM = ("files",)
 _WRITABLE = ("s3", "files")
 _MODELS = {
@@ -21,7 +25,8 @@ _MODELS = {
 
 @dataclass(frozen=True)
 class Field:
-    """One input. `name` is its path in what is sent; `kind` is text, number, password, or choice among `choices`."""
+    """One input. `name` is its path in what is sent; `kind` is text, number, password, list
+    (of names, commas between them), or choice among `choices`."""
 
     name: str
     label: str
@@ -67,16 +72,16 @@ def credential_fields(kind: str, under: str) -> tuple[Field, ...]:
 
 
 def _is_plain(about: Any) -> bool:
-    return about.annotation in (str, int) or get_origin(about.annotation) is Literal
+    return about.annotation in (str, int, _NAMES) or get_origin(about.annotation) is Literal
 
 
 def _field(name: str, about: Any) -> Field:
     choices = get_args(about.annotation) if get_origin(about.annotation) is Literal else ()
-    default = "" if about.is_required() else str(about.default)
+    default = "" if about.is_required() or about.annotation == _NAMES else str(about.default)
     return Field(
         name=f"source.place.{name}",
         label=_label(name),
-        kind="choice" if choices else "number" if about.annotation is int else "text",
+        kind="choice" if choices else _KINDS.get(about.annotation, "text"),
         required=about.is_required(),
         default=default,
         help=about.description or "",

@@ -120,7 +120,7 @@ async def _look(context: Context, reader: Reader, opened: Opened, path: str) -> 
             context.data.reads.note(reader, opened.source, "list", 0, context.clock())
             return _NOTHING | {"entries": sized, "more": bool(listing.next)}
         sample = await views.sample(context, context.data, reader, opened, path, fresh=False)
-        schema = await views.schema(context, context.data, reader, opened, path, fresh=False)
+        schema = await views.schema(context, context.data, opened, path, fresh=False)
     except HubernateError as problem:
         words = problem.message if isinstance(problem, UserError) else f"It does not answer now: {problem.message}"
         return _NOTHING | {"problem": words}

@@ -4,13 +4,18 @@
   const { ask } = window.hubernate;
   const base = document.body.dataset.base;
 
+  function valueOf(input, text) {
+    if (input.type === "number") return Number(text);
+    return "list" in input.dataset ? text.split(",").map((each) => each.trim()).filter(Boolean) : text;
+  }
+
   function bodyOf(form, body) {
     for (const input of form.querySelectorAll("input, select")) {
       const text = input.type === "password" ? input.value : input.value.trim();
       if (text === "") continue;
       const path = input.name.split(".");
       const last = path.pop();
-      path.reduce((at, part) => (at[part] ??= {}), body)[last] = input.type === "number" ? Number(text) : text;
+      path.reduce((at, part) => (at[part] ??= {}), body)[last] = valueOf(input, text);
     }
     return body;
   }

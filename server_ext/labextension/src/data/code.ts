@@ -1,6 +1,6 @@
 /** The lines that read a place, for each way to read it. */
 
-import { IPlace, nameOf, uriOf } from './sources';
+import { IPlace, isDatabase, nameOf, uriOf } from './sources';
 
 export type Way = 'pandas' | 'DuckDB' | 'Spark' | 'SQL' | 'Python';
 
@@ -15,7 +15,7 @@ const PANDAS: [RegExp, string, string][] = [
 /** How it can be read; the first is the usual one. Empty: it holds nothing by itself. */
 export function ways(place: IPlace): Way[] {
   if (place.type === 'table') {
-    return ['pandas', 'SQL', 'DuckDB', 'Spark'];
+    return isDatabase(place.source) ? ['pandas', 'SQL', 'DuckDB', 'Spark'] : ['pandas', 'DuckDB', 'Spark'];
   }
   if (place.type === 'source') {
     return [];
