@@ -75,8 +75,7 @@ class Operation:
             )
         saved = self._entry.saved
         if saved is None or self._order.step not in (Step.VERIFIED, Step.RECORDED):
-            saved = self._save(container, only_changes=False)
-            assert saved is not None
+            saved = self._save(container, only_changes=bool(self._order.unless_still))
         self._obey(self._record(saved))
 
     def _save(self, container: Container, *, only_changes: bool) -> SavedImage | None:
@@ -95,11 +94,13 @@ class Operation:
                     raise
                 _log.warning("pushing again", extra={"operation": self._order.operation_id, "lost": problem.message})
 
-    def _record(self, saved: SavedImage) -> Directive:
-        """Report `saved` until the service has recorded it; what it wants next."""
+    def _record(self, saved: SavedImage | None) -> Directive:
+        """Report `saved`, or (None) that the order's image still holds all, until the service has recorded it; what it
+        wants next."""
         self._note(saved=saved)
+        said = {"still": self._order.unless_still} if saved is None else {"saved": saved}
         while True:
-            answer = self._reporter.settle(Step.VERIFIED, saved=saved)
+            answer = self._reporter.settle(Step.VERIFIED, **said)
             self._deleting = self._deleting or answer.deleting
             if answer.step is Step.RECORDED or answer.directive in (Directive.RELEASE, Directive.KEEP):
                 break
@@ -107,9 +108,10 @@ class Operation:
                 raise Gone("the agent ends")
         self._tools.on_step(f"after:{Step.VERIFIED}")
         self._tools.on_step(f"before:{Step.RECORDED}")
-        self._tools.journal.accept(self._container_id, saved.digest)
-        self._tools.metrics.frozen.observe(saved.frozen_s)
-        self._tools.metrics.saved.inc(saved.size)
+        if saved is not None:
+            self._tools.journal.accept(self._container_id, saved.digest)
+            self._tools.metrics.frozen.observe(saved.frozen_s)
+            self._tools.metrics.saved.inc(saved.size)
         self._tools.on_step(f"after:{Step.RECORDED}")
         return answer.directive if answer.directive is not Directive.CONTINUE else self._by_kind(answer)
 

@@ -7,10 +7,11 @@ from collections import deque
 from concurrent.futures import Future
 from itertools import count
 from threading import Condition, Event, Thread
+from typing import Any
 
 from hubernate_core.errors import Conflict, HubernateError, NotFound, Unavailable
 from hubernate_core.operation import Progress, Step
-from hubernate_core.wire import Answer, Directive, Order, Report, SavedImage
+from hubernate_core.wire import Answer, Directive, Order, Report
 
 from .service import Service
 
@@ -73,8 +74,11 @@ class Reporter:
         if self._stop.is_set():
             raise Gone("the agent ends")
 
-    def settle(self, step: Step, *, saved: SavedImage | None = None, reason: str = "", kept: bool = False) -> Answer:
+    def settle(self, step: Step, **said: Any) -> Answer:
         """Say that `step` is reached and wait for the answer, however long the service is away.
+
+        Args:
+            said: further fields of `Report`: `saved`, `still`, `reason`, `kept`.
 
         Raises:
             Aborted: the service refuses it.
@@ -83,7 +87,7 @@ class Reporter:
         with self._changed:
             self._moved = False
             self._step = max(self._step, step, key=_ORDER.__getitem__)
-            answer = self._put(self._report(step, saved=saved, reason=reason, kept=kept))
+            answer = self._put(self._report(step, **said))
         return answer.result()
 
     def close(self) -> None:
@@ -93,16 +97,8 @@ class Reporter:
             self._changed.notify_all()
         self._thread.join(timeout=1)
 
-    def _report(self, step: Step, *, saved: SavedImage | None = None, reason: str = "", kept: bool = False) -> Report:
-        return Report(
-            node=self._node,
-            generation=self._order.generation,
-            step=step,
-            progress=self._progress,
-            saved=saved,
-            reason=reason,
-            kept=kept,
-        )
+    def _report(self, step: Step, **said: Any) -> Report:
+        return Report(node=self._node, generation=self._order.generation, step=step, progress=self._progress, **said)
 
     def _put(self, report: Report) -> "Future[Answer]":
         answer: Future[Answer] = Future()

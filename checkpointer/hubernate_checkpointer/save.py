@@ -54,7 +54,8 @@ class Save:
         """The image of the container's present state, pushed and read back; it is proposed to the journal.
 
         Args:
-            only_changes: None instead of an image when nothing changed since the last recorded one.
+            only_changes: None instead of an image when nothing changed since the last recorded one, which is the one
+                that the order names, if it names one.
         """
         with self._exit:
             with self.reaching(Step.QUIESCED):
@@ -64,9 +65,13 @@ class Save:
             else:
                 with self.reaching(Step.CAPTURED):
                     self._first_layer(container, still=True)
-            if only_changes and self._known.digest and self._shown() == self._recorded():
+            if only_changes and self._is_still():
                 return None
             return self._store()
+
+    def _is_still(self) -> bool:
+        known = self._known.digest
+        return bool(known) and self._order.unless_still in ("", known) and self._shown() == self._recorded()
 
     @contextmanager
     def reaching(self, step: Step) -> Iterator[None]:

@@ -21,6 +21,7 @@ CheckpointId = NewType("CheckpointId", str)
 SourceId = NewType("SourceId", str)
 TeamImageId = NewType("TeamImageId", str)
 PlaceId = NewType("PlaceId", str)
+JobId = NewType("JobId", str)
 
 LABEL_PREFIX = "io.hubernate"
 INSTANCE_LABEL = f"{LABEL_PREFIX}.instance"
@@ -29,6 +30,8 @@ SERVER_LABEL = f"{LABEL_PREFIX}.server"
 GENERATION_LABEL = f"{LABEL_PREFIX}.generation"
 TENANT_LABEL = f"{LABEL_PREFIX}.tenant"
 OWNER_LABEL = f"{LABEL_PREFIX}.owner"
+JOB_LABEL = f"{LABEL_PREFIX}.job"
+ATTEMPT_LABEL = f"{LABEL_PREFIX}.attempt"
 
 KUBE_PREFIX = "hubernate.io"
 """The same labels on Kubernetes, in the form it allows; values are ids, the role excepted."""
@@ -71,9 +74,14 @@ def check_id(value: str, field: str) -> str:
     Raises:
         InvalidInput: it has not; the text never reaches a name or a query.
     """
-    if not _ID.fullmatch(value):
+    if not is_id(value):
         raise InvalidInput(field, f"{shorten(value, 40)!r} is not an id of this platform")
     return value
+
+
+def is_id(text: str) -> bool:
+    """Whether `text` has the form of `new_id`; anything else is the id of nothing."""
+    return bool(_ID.fullmatch(text))
 
 
 def normalise_user(name: str) -> str:
@@ -153,6 +161,11 @@ def notebook_container(instance: str, server: ServerId, generation: int) -> str:
 def gate_container(instance: str, server: ServerId, generation: int) -> str:
     """Engine name of the gate beside that notebook."""
     return f"{instance}-{server}-g{generation}-gate"
+
+
+def job_container(instance: str, job: JobId, attempt: int) -> str:
+    """Engine name of one attempt at a job: there is never a second container of it."""
+    return f"{instance}-job-{job}-a{attempt}"
 
 
 def home_volume(instance: str, owner: OwnerId) -> str:

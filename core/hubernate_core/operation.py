@@ -36,6 +36,7 @@ class Trigger(StrEnum):
     USER_DELETED = "user-deleted"
     LEFT_TEAM = "left-team"  # its person is in the team no more
     FORGOTTEN = "forgotten"  # the hub says stopped, the container runs: found by the reconciler
+    JOB = "job"  # a job is to run in this environment
     EVICTED = "evicted"  # its pod is being deleted by somebody else: drain, eviction, preemption, kubectl delete
 
 

@@ -101,18 +101,21 @@ def fair_order(
     return [wait for *_, wait in sorted(keyed, key=lambda each: each[:3])]
 
 
-def settle(quota: Quota, held: Iterable[Holding], waiting: Iterable[Wait]) -> list[Standing]:
+def settle(
+    quota: Quota, held: Iterable[Holding], waiting: Iterable[Wait], *, counts: Literal["servers", "jobs"] = "servers"
+) -> list[Standing]:
     """Where each wait of one tenant stands, in turn.
 
     A later one may start before an earlier one only if both would fit: what the earlier ones want is kept for them. Not
     kept is what would wait for a person's own limit, since only they can make room, what would wait in vain, nor what
     nobody is `here` for.
+    `counts`: of what a person has already, the one that puts them back.
     """
     held = tuple(held)
     used, kept = Books(held), Books(held)
-    stays = Books(each for each in held if "servers" not in each.amounts)
+    stays = Books(each for each in held if not each.passes)
     waiting = list(waiting)
-    runs = {each.user: used.of(each.user, "servers") for each in waiting}
+    runs = {each.user: used.of(each.user, counts) for each in waiting}
     found: list[Standing] = []
     for position, wait in enumerate(fair_order(waiting, lambda each: each.user, runs, PERSON_HANDICAP), 1):
         fits = kept.fits(quota, wait.user, wait.wanted)

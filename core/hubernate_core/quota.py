@@ -1,6 +1,6 @@
 """What a tenant may use at the same time, and the one decision whether something more fits.
 
-An amount is a number under the name of a resource: ``servers``, ``cpu`` (thousandths of a core), ``memory``,
+An amount is a number under the name of a resource: ``servers``, ``jobs``, ``cpu`` (thousandths of a core), ``memory``,
 ``storage`` and ``checkpoint_bytes`` (bytes), ``homes``, or a device such as ``nvidia.com/gpu``. The start of a server,
 the pages, the API and the command line all ask `decide`.
 """
@@ -25,6 +25,7 @@ class UserQuota(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="forbid")
     servers: int | None = Field(None, ge=0, le=100_000, description="servers that one person runs at the same time")
+    jobs: int | None = Field(None, ge=0, le=100_000, description="jobs of one person that run at the same time")
     cpu: MilliCpu | None = Field(None, description="thousandths of a core; written '8'")
     memory: Bytes | None = Field(None, description="bytes; written '32Gi'")
     checkpoint_bytes: Bytes | None = Field(None, description="bytes of one person's checkpoints; written '50Gi'")
@@ -39,7 +40,8 @@ class UserQuota(BaseModel):
     @property
     def limits(self) -> Amounts:
         """What is limited, and to how much."""
-        named = {name: getattr(self, name) for name in ("servers", "cpu", "memory", "checkpoint_bytes")}
+        names = ("servers", "jobs", "cpu", "memory", "checkpoint_bytes")
+        named = {name: getattr(self, name) for name in names}
         return {name: limit for name, limit in named.items() if limit is not None} | self.devices
 
 
@@ -48,6 +50,7 @@ class Quota(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="forbid")
     servers: int = Field(100, ge=0, le=100_000, description="servers that run at the same time")
+    jobs: int | None = Field(None, ge=0, le=100_000, description="jobs that run at the same time")
     cpu: MilliCpu | None = Field(None, description="thousandths of a core; written '64'")
     memory: Bytes | None = Field(None, description="bytes; written '256Gi'")
     homes: int = Field(1000, ge=0, le=100_000, description="home volumes")
@@ -67,16 +70,21 @@ class Quota(BaseModel):
     @property
     def limits(self) -> Amounts:
         """What is limited, and to how much. A device that is not named has the limit 0 (`limit_of`)."""
-        names = ("servers", "cpu", "memory", "homes", "storage", "checkpoint_bytes")
+        names = ("servers", "jobs", "cpu", "memory", "homes", "storage", "checkpoint_bytes")
         return {name: getattr(self, name) for name in names if getattr(self, name) is not None} | self.devices
 
 
 @dataclass(frozen=True)
 class Holding:
-    """What one person holds of a tenant: a server that is not asleep, a home, saved checkpoints."""
+    """What one person holds of a tenant: a server that is not asleep, a job that runs, a home, saved checkpoints."""
 
     user: str
     amounts: Amounts
+
+    @property
+    def passes(self) -> bool:
+        """It is given back by itself sooner or later: waiting for it is not in vain."""
+        return not self.amounts.keys().isdisjoint(("servers", "jobs"))
 
 
 class Share(BaseModel):
@@ -176,3 +184,8 @@ def amounts_of(profile: Profile, *, devices: bool) -> Amounts:
     """What one server of `profile` holds while it is not asleep; its `devices` where the engine gives any."""
     named = {"servers": 1, "cpu": profile.resources.cpu, "memory": profile.resources.memory}
     return named | (profile.kubernetes.devices if devices else {})
+
+
+def amounts_of_job(profile: Profile) -> Amounts:
+    """What one job with `profile`'s limits holds from when it is admitted until its container has ended."""
+    return {"jobs": 1, "cpu": profile.resources.cpu, "memory": profile.resources.memory}

@@ -6,6 +6,7 @@ from .quota import Shortfall
 
 _LABELS = {
     "servers": "running servers",
+    "jobs": "running jobs",
     "cpu": "cores",
     "memory": "memory",
     "homes": "homes",

@@ -110,6 +110,9 @@ class Order(_Wire):
     parent_layers: tuple[Layer, ...] = Field((), description="our layers in the parent image, oldest first")
     labels: dict[str, str] = Field({}, description="labels for the image, all under our prefix")
     max_bytes: int = Field(description="refuse a change larger than this, uncompressed bytes")
+    unless_still: str = Field(
+        "", description="digest of a saved image that will do if nothing changed since; empty: save in any case"
+    )
 
 
 class Orders(_Wire):
@@ -144,6 +147,9 @@ class Report(_Wire):
     step: Step
     progress: Progress = Progress()
     saved: SavedImage | None = Field(None, description="with `verified`")
+    still: str = Field(
+        "", description="with `verified` instead of `saved`: the order's `unless_still`, which holds all"
+    )
     reason: str = Field("", max_length=1000, description="with `failed`: what happened, what is safe, what to do")
     kept: bool = Field(False, description="with `released`: the server goes on")
 

@@ -26,6 +26,7 @@ from .api import (
     governed,
     health,
     hub,
+    jobs,
     login,
     people,
     queue,
@@ -47,6 +48,7 @@ from .context import Context, Work
 from .data.parts import build_data
 from .fleet import Fleet
 from .hub_client import Hub
+from .jobs.parts import JobParts, build_jobs
 from .kube.config import KubernetesBackend
 from .kube.parts import KubeParts, build_parts, read_cluster
 from .log import log_to_stderr
@@ -58,6 +60,7 @@ from .signing import load_signer
 from .store import backup, checkpoints, tenants
 from .store.database import Store
 from .store.lease import Lease
+from .ui import jobs as job_pages
 from .ui import overview, pages, teams
 from .ui import sources as source_pages
 
@@ -91,6 +94,7 @@ def build_context(settings: HubernateService) -> Context:
         sight=FleetSight(fleet) if kube is None else kube.sight,
         data=build_data(settings.data, settings.data_keys),
         kube=kube,
+        jobs=_build_jobs(settings) if kube is None else None,
         bell=bell,
     )
     store.now(lambda tx: seed(Work(tx, context, context.clock()), catalogue.tenants))
@@ -103,6 +107,10 @@ def _build_kube(settings: HubernateService, bell: Bell) -> KubeParts:
     backend, cluster = settings.kubernetes or KubernetesBackend(), read_cluster(settings.file("platform_file"))
     build = builder(settings, backend, cluster)
     return build_parts(backend, cluster, settings.instance, gone_after_s=settings.gone_after_s, bell=bell, build=build)
+
+
+def _build_jobs(settings: HubernateService) -> JobParts:
+    return build_jobs(settings.jobs, settings.own_dir, settings.file("platform_file"))
 
 
 def build_app(context: Context, *, loops: bool = True) -> FastAPI:
@@ -123,6 +131,8 @@ def build_app(context: Context, *, loops: bool = True) -> FastAPI:
             await context.hub.close()
             if context.kube is not None:
                 await context.kube.close()
+            if context.jobs is not None:
+                await context.jobs.close()
             context.store.close()
 
     settings = context.settings
@@ -162,8 +172,9 @@ def _mount(app: FastAPI, prefix: str) -> None:
         health,
         login,
     )
-    seen = (pages, overview, teams, source_pages)
-    for router in (*(module.router for module in (*apis, *seen)), data.relay, data.people, tenants_api.departing):
+    seen = (pages, overview, teams, source_pages, job_pages)
+    more = (data.relay, data.people, jobs.relay, jobs.people, tenants_api.departing)
+    for router in (*(module.router for module in (*apis, *seen)), *more):
         app.include_router(router, prefix=prefix)
 
 

@@ -14,6 +14,7 @@ from .config import HubernateService
 from .data.parts import DataParts
 from .fleet import Fleet, Key
 from .hub_client import Hub
+from .jobs.parts import JobParts
 from .kube.parts import KubeParts
 from .lookout import Lookout
 from .metrics import Metrics
@@ -48,6 +49,8 @@ class Context:
     data: DataParts
     kube: KubeParts | None = None
     """The cluster's side; None on Docker."""
+    jobs: JobParts | None = None
+    """What runs jobs; None on Kubernetes, where there are none yet."""
     bell: Bell = field(default_factory=Bell)
     metrics: Metrics = field(default_factory=Metrics)
     lookout: Lookout = field(default_factory=Lookout)

@@ -7,6 +7,8 @@ hubernate.table("crm/customers").to_pandas()          a table
 hubernate.sql("select …", source="crm").to_arrow()    a query
 hubernate.spark()                                     Spark, where the environment has it
 %load_ext hubernate                                   then %%hubsql crm, and SQL in the cell
+job = hubernate.submit("train.py", args=["--epochs", "3"], outputs=["model"])
+job.wait(); job.logs(); job.outputs()                 a script or notebook as a job, in this very environment
 hubernate.demo()                                      a notebook that shows all of it
 """
 
@@ -14,18 +16,22 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from .browse import demo, open, sources
+    from .job import Job, jobs, submit
     from .magic import load_ipython_extension
     from .spark_session import spark
     from .tables import sql, table
 
-__all__ = ["demo", "load_ipython_extension", "open", "sources", "spark", "sql", "table"]
+__all__ = ["Job", "demo", "jobs", "load_ipython_extension", "open", "sources", "spark", "sql", "submit", "table"]
 _HOMES = {
+    "Job": "job",
     "demo": "browse",
+    "jobs": "job",
     "load_ipython_extension": "magic",
     "open": "browse",
     "sources": "browse",
     "spark": "spark_session",
     "sql": "tables",
+    "submit": "job",
     "table": "tables",
 }
 

@@ -6,7 +6,7 @@ Inside there is no credential at all: the relay on loopback adds a narrow token 
 import json
 import os
 import threading
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 from urllib.parse import urlencode
@@ -35,7 +35,7 @@ _TRIES = urllib3.Retry(
 
 @dataclass(frozen=True)
 class Place:
-    """Where the API is, and what is sent along. `prefix` is the path of the sources."""
+    """Where the API is, and what is sent along. `prefix` is the path of the sources, or of the jobs."""
 
     url: str
     prefix: str
@@ -45,19 +45,20 @@ class Place:
         return f"Place({self.url!r}, {self.prefix!r})"
 
 
-def find_place() -> Place:
-    """The relay in a notebook; ``HUBERNATE_URL``, ``HUBERNATE_TOKEN`` and ``HUBERNATE_TENANT`` elsewhere.
+def find_place(what: str = "sources") -> Place:
+    """Where `what` (``sources``, ``jobs``) is: the relay in a notebook; ``HUBERNATE_URL``, ``HUBERNATE_TOKEN`` and
+    ``HUBERNATE_TENANT`` elsewhere.
 
     Raises:
         InvalidInput: outside, and not all of the three are set.
     """
     url = os.environ.get("HUBERNATE_URL", "")
     if not url:
-        return Place(os.environ.get("HUBERNATE_RELAY", RELAY), "/api/v1/relay/sources")
+        return Place(os.environ.get("HUBERNATE_RELAY", RELAY), f"/api/v1/relay/{what}")
     token, tenant = os.environ.get("HUBERNATE_TOKEN", ""), os.environ.get("HUBERNATE_TENANT", "")
     if not token or not tenant:
         raise InvalidInput("HUBERNATE_TOKEN", "outside of a notebook set HUBERNATE_TOKEN and HUBERNATE_TENANT too")
-    return Place(url.rstrip("/") + "/services/hubernate", f"/api/v1/tenants/{tenant}/sources", token)
+    return Place(url.rstrip("/") + "/services/hubernate", f"/api/v1/tenants/{tenant}/{what}", token)
 
 
 class Link:
@@ -87,6 +88,21 @@ class Link:
     def put(self, path: str, body: Any, headers: dict[str, str], /, **query: Any) -> Any:
         """Send bytes or a readable file; JSON comes back. Raises as `get`; then nothing was changed."""
         return json.loads(self._ask("PUT", path, query, body=body, headers=headers).data)
+
+    def call(self, method: str, path: str, body: Any = None, /, **query: Any) -> Any:
+        """JSON for JSON. Raises as `get`; then nothing was changed."""
+        headers = {} if body is None else {"Content-Type": "application/json"}
+        sent = None if body is None else json.dumps(body).encode()
+        return json.loads(self._ask(method, path, query, headers=headers, body=sent).data or b"null")
+
+    def part(self, path: str, /, **query: Any) -> tuple[bytes, Mapping[str, str]]:
+        """Bytes, and the answer's headers. Raises as `get`."""
+        answer = self._ask("GET", path, query)
+        return answer.data, answer.headers
+
+    def send(self, path: str, body: Any, /) -> None:
+        """Put bytes. Raises as `get`; then nothing was changed."""
+        self._ask("PUT", path, {}, headers={"Content-Type": "application/octet-stream"}, body=body)
 
     def stream(self, method: str, path: str, /, *, body: Any = None, **query: Any) -> "Answer":
         """An answer to be read piece by piece. Raises as `get`."""

@@ -9,6 +9,7 @@ from dataclasses import asdict, dataclass
 from hubernate_core import names
 from hubernate_core.errors import NotFound, Unavailable
 from hubernate_core.gate_file import GATE_FILE, GATE_UID, GateFile
+from hubernate_core.manifests.docker import ContainerSpec
 from hubernate_core.names import ServerId
 from hubernate_core.server import Ticket
 from hubernate_core.wire import Started
@@ -17,7 +18,7 @@ from .client import ServiceClient
 from .engine import Engine, check_belongs
 from .inside import make_gate_file
 from .lifecycle import Probe, patient
-from .plan import ContainerSpec, Facts, Plan, make_network, make_plan
+from .plan import Facts, Plan, make_network, make_plan
 from .progress import Log, Pull
 from .start import PATIENCE_S, missing_image
 

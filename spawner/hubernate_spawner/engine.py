@@ -22,8 +22,9 @@ from docker.utils import kwargs_from_env
 
 from hubernate_core.errors import Broken, Conflict, HubernateError, NotFound, Unavailable, shorten
 from hubernate_core.gate_file import GATE_PORT
+from hubernate_core.manifests.docker import BRIDGE, ICC, ContainerSpec, NetworkSpec
 
-from .plan import BRIDGE, ICC, ContainerSpec, NetworkSpec, VolumeSpec
+from .plan import VolumeSpec
 
 _T = TypeVar("_T")
 _PULLS_MAX = 4

@@ -7,16 +7,8 @@ from urllib.parse import urlsplit
 
 from hubernate_core.errors import Broken
 from hubernate_core.gate_file import GateFile
+from hubernate_core.manifests.docker import trust
 from hubernate_core.server import Start, Ticket
-
-_CA_VARIABLES = (
-    "SSL_CERT_FILE",
-    "REQUESTS_CA_BUNDLE",
-    "CURL_CA_BUNDLE",
-    "PIP_CERT",
-    "NODE_EXTRA_CA_CERTS",
-    "GIT_SSL_CAINFO",
-)
 
 
 def make_gate_file(ticket: Ticket, hub_env: Mapping[str, str], settings: Mapping[str, Any]) -> GateFile:
@@ -63,6 +55,5 @@ def notebook_env(ticket: Ticket, prefix: str, mirrors: Mapping[str, str], ca_bun
         mirrors: variables that point package managers at mirrors.
         ca_bundle: path of the CA bundle inside the notebook; empty: the image's own.
     """
-    trust = dict.fromkeys(_CA_VARIABLES, ca_bundle) if ca_bundle else {}
     platform = {"HUBERNATE_BASE_URL": prefix} | ({"HUBERNATE_SAFE": "1"} if ticket.start is Start.SAFE else {})
-    return {**trust, **mirrors, **ticket.profile.env, **platform}
+    return {**trust(ca_bundle), **mirrors, **ticket.profile.env, **platform}

@@ -1,8 +1,8 @@
 """From a ticket to two containers, a network, a volume and a gate file: pure, no engine, no hub, no clock.
 
-What is decided here and nowhere else: what a container may do, what it is called, and what it is told. Container bodies
-are in the shape of Docker's Engine API (``POST /containers/create``, 1.41), so that what a test compares is what the
-engine gets. Names and labels are made of ids alone; user text reaches the gate file and one URL path, and no template.
+What is decided here and nowhere else: what a container is called, and what it is told. What it may do is the core's
+(`hubernate_core.manifests.docker`), the same for jobs. Names and labels are made of ids alone; user text reaches the
+gate file and one URL path, and no template.
 """
 
 from collections.abc import Mapping
@@ -13,21 +13,24 @@ from hubernate_core import names
 from hubernate_core.errors import Broken
 from hubernate_core.gate_file import GATE_PORT, GATE_UID, GateFile
 from hubernate_core.image_ref import parse_image
+from hubernate_core.manifests.docker import (
+    NOTEBOOK_USER,
+    ContainerSpec,
+    JsonObject,
+    NetworkSpec,
+    ca_mount,
+    environment,
+    for_user_code,
+    hardened,
+    home_mount,
+    tenant_network,
+)
+from hubernate_core.notebook import CA_BUNDLE
 from hubernate_core.server import Ticket
 
 from .inside import make_gate_file, notebook_env
 
-HOME = "/home/jovyan"
-CA_BUNDLE = "/etc/hubernate/ca-bundle.crt"
-"""Where a notebook finds the machine's CA bundle, read-only."""
-NOTEBOOK_USER = "1000:1000"
 _MIB = 1024**2
-_SHM_MAX = 1024 * _MIB
-"""/dev/shm: PyTorch and Arrow need far more than Docker's 64 MiB; it counts towards the memory limit."""
-ICC = "com.docker.network.bridge.enable_icc"
-BRIDGE = "com.docker.network.bridge.name"
-
-JsonObject = dict[str, Any]
 
 
 @dataclass(frozen=True)
@@ -44,33 +47,11 @@ class Facts:
 
 
 @dataclass(frozen=True)
-class NetworkSpec:
-    """A tenant's network: a bridge whose containers cannot reach one another."""
-
-    name: str
-    options: JsonObject
-    labels: dict[str, str]
-
-
-@dataclass(frozen=True)
 class VolumeSpec:
     """A person's home in one tenant."""
 
     name: str
     labels: dict[str, str]
-
-
-@dataclass(frozen=True)
-class ContainerSpec:
-    """One container: its engine name and the body of ``POST /containers/create``."""
-
-    name: str
-    body: JsonObject
-
-    @property
-    def image(self) -> str:
-        """The image reference it runs."""
-        return str(self.body["Image"])
 
 
 @dataclass(frozen=True)
@@ -120,25 +101,11 @@ def make_plan(ticket: Ticket, hub_env: Mapping[str, str], facts: Facts) -> Plan:
 
 def make_network(ticket: Ticket, facts: Facts) -> NetworkSpec:
     """The network of the ticket's tenant."""
-    return NetworkSpec(
-        name=names.tenant_network(facts.instance, ticket.tenant_id),
-        options={ICC: "false", BRIDGE: names.tenant_bridge(ticket.tenant_id)},
-        labels={names.INSTANCE_LABEL: facts.instance, names.TENANT_LABEL: ticket.tenant_id},
-    )
+    return tenant_network(facts.instance, ticket.tenant_id)
 
 
-def _hardened(memory: int, pids: int, log_bytes: int) -> JsonObject:
-    """What every container of ours has in common: as little as possible. Default seccomp applies by not naming one."""
-    return {
-        "CapDrop": ["ALL"],
-        "SecurityOpt": ["no-new-privileges"],
-        "Privileged": False,
-        "Memory": memory,
-        "MemorySwap": memory,
-        "PidsLimit": pids,
-        "RestartPolicy": {"Name": "no"},
-        "LogConfig": {"Type": "json-file", "Config": {"max-size": str(log_bytes), "max-file": "2"}},
-    }
+def _log(facts: Facts) -> JsonObject:
+    return {"Type": "json-file", "Config": {"max-size": str(facts.log_bytes), "max-file": "2"}}
 
 
 def _gate(ticket: Ticket, facts: Facts, network: str, labels: dict[str, str]) -> ContainerSpec:
@@ -150,17 +117,16 @@ def _gate(ticket: Ticket, facts: Facts, network: str, labels: dict[str, str]) ->
             "Env": [],
             "ExposedPorts": {f"{GATE_PORT}/tcp": {}},
             "Labels": labels | {names.ROLE_LABEL: "gate"},
-            "HostConfig": _hardened(facts.gate_memory, 64, facts.log_bytes) | {"NetworkMode": network},
+            "HostConfig": hardened(facts.gate_memory, 64, _log(facts)) | {"NetworkMode": network},
         },
     )
 
 
 def _notebook(ticket: Ticket, facts: Facts, prefix: str, labels: dict[str, str]) -> ContainerSpec:
     parse_image(ticket.image, "ticket.image", need_digest=True)
-    limits = ticket.profile.resources
-    mounts: list[JsonObject] = [{"Type": "volume", "Source": ticket.home_volume, "Target": HOME}]
+    mounts = [home_mount(ticket.home_volume)]
     if facts.ca_bundle:
-        mounts.append({"Type": "bind", "Source": facts.ca_bundle, "Target": CA_BUNDLE, "ReadOnly": True})
+        mounts.append(ca_mount(facts.ca_bundle))
     gate = names.gate_container(facts.instance, ticket.server_id, ticket.generation)
     env = notebook_env(ticket, prefix, facts.mirrors, CA_BUNDLE if facts.ca_bundle else "")
     return ContainerSpec(
@@ -168,15 +134,9 @@ def _notebook(ticket: Ticket, facts: Facts, prefix: str, labels: dict[str, str])
         body={
             "Image": ticket.image,
             "User": NOTEBOOK_USER,
-            "Env": [f"{name}={value}" for name, value in sorted(env.items())],
+            "Env": environment(env),
             "Labels": labels | {names.ROLE_LABEL: "notebook"},
-            "HostConfig": _hardened(limits.memory, limits.pids, facts.log_bytes)
-            | {
-                "NetworkMode": f"container:{gate}",
-                "NanoCpus": limits.cpu * 1_000_000,
-                "Init": True,
-                "ShmSize": min(_SHM_MAX, limits.memory // 2),
-                "Mounts": mounts,
-            },
+            "HostConfig": for_user_code(ticket.profile.resources, _log(facts))
+            | {"NetworkMode": f"container:{gate}", "Mounts": mounts},
         },
     )

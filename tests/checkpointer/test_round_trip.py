@@ -242,3 +242,25 @@ def test_ten_thousand_tiny_files(node: Node) -> None:
     image = node.saved(container)
     assert image.changed_files >= 10_000
     assert shell(node.resume(image), "ls /opt/many | wc -l; cat /opt/many/9999").split() == ["10000", "9999"]
+
+
+def test_an_image_that_still_holds_all_is_not_made_again(node: Node) -> None:
+    node.start_agent()
+    container = node.notebook()
+    # What was written just before a save is looked at once more by the next one.
+    shell(container, "echo one > /opt/app/new; echo temporary > /tmp/before; sleep 1")
+    first = node.saved(container)
+    shell(container, "echo temporary > /tmp/now; mkdir /tmp/folder")
+    same = node.save(container, unless_still=first.digest)
+    succeeded(same.operation)
+    assert same.recorded == []
+    assert same.reports[-2][1].still == first.digest
+    shell(container, "chmod 700 /tmp")
+    changed = node.save(container, unless_still=first.digest)
+    succeeded(changed.operation)
+    assert changed.recorded[-1][1].digest != first.digest
+    other = node.save(container, unless_still="sha256:" + "0" * 64)
+    assert len(other.recorded) == 1, "another image is asked for than the one that is known"
+    shell(container, "echo two > /opt/app/new")
+    more = node.save(container, unless_still=other.recorded[-1][1].digest)
+    assert shell(node.resume(more.recorded[-1][1]), "cat /opt/app/new; stat -c %a /tmp") == "two\n700\n"

@@ -61,23 +61,23 @@ def test_roles_by_endpoints_are_as_the_document_says(service: Running, root: Cal
     bodies["POST /tenants/{tenant}/retention/preview"] = {"keep_count": 1}
     bodies["POST /tenants/{tenant}/images"] = {"checkpoint": "c123456789", "name": "lab"}
     bodies["POST /tenants/{tenant}/culling/preview"] = {"culling": {"idle_after": "PT5M"}}
+    others = {"user": "nina", "source": "lake", "image": "lab", "job": "j123456789", "digest": "0" * 64}
     tried = 0
     for verb, path, need in operations(service):
         if need == "nobody":
             continue  # a person's own things: `test_everything_foreign_is_not_found`
         for who, (caller, rank) in people.items():
-            real = path.format(tenant="physics", user="nina", source="lake", image="lab")
+            real = path.format(tenant="physics", **others)
             sent = bodies.get(f"{verb} {path}", {"role": "member"}) if verb in ("PUT", "POST", "PATCH") else None
             answer = caller(verb, real, json=sent)
             allowed = RANKS.index(rank) >= RANKS.index(need) or ("{" not in path and need != "platform-admin")
             if allowed:
-                missing = "{source}" in path or path.endswith("/images") or verb == "DELETE"  # no lake, no checkpoint
+                missing = any(each in path for each in ("{source}", "{job}")) or path.endswith("/images")
+                missing = missing or verb == "DELETE"  # no lake, no job, no checkpoint
                 refused = (401, 403) if missing else (401, 403, 404)
                 assert answer.status_code not in refused, (who, verb, path, answer.text)
             elif "{" in path and rank == "nobody":
-                nothing = caller(
-                    verb, path.format(tenant="nothing", user="nina", source="lake", image="lab"), json=sent
-                )
+                nothing = caller(verb, path.format(tenant="nothing", **others), json=sent)
                 assert (answer.status_code, nothing.status_code) == (404, 404), (who, verb, path)
                 assert answer.json()["detail"] == nothing.json()["detail"]
             else:

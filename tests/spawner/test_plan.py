@@ -8,8 +8,9 @@ from hypothesis import strategies as st
 
 from hubernate_core import names
 from hubernate_core.errors import Broken, InvalidInput
+from hubernate_core.manifests.docker import BRIDGE, ICC
 from hubernate_core.server import Start
-from hubernate_spawner.plan import BRIDGE, ICC, Facts, make_plan
+from hubernate_spawner.plan import Facts, make_plan
 from support.tickets import CANARY, DIGEST, RELAY, hub_env, ticket
 
 FACTS = Facts(instance="hub1", gate_image="127.0.0.1:5000/platform/gate@" + DIGEST)

@@ -57,11 +57,13 @@ def _engine_is_sound(platform: Installation) -> None:
 
 
 def _operations_told_the_truth(platform: Installation) -> None:
-    """I9: whoever was told "saved" or "stopped" has a checkpoint of that very operation."""
+    """I9: whoever was told "saved" or "stopped" has a checkpoint of that very operation; a save for a job may have
+    found that an earlier one of the same run still holds all."""
     told = _rows(
         platform,
         "SELECT o.id, o.kind, o.step, o.outcome, c.id AS checkpoint FROM operations o"
-        " LEFT JOIN checkpoints c ON c.operation_id = o.id AND c.id = o.checkpoint_id"
+        " LEFT JOIN checkpoints c ON c.id = o.checkpoint_id AND (c.operation_id = o.id OR (o.trigger = 'job'"
+        " AND o.kind = 'save' AND c.server_id = o.server_id AND c.generation = o.generation))"
         " WHERE o.outcome IN ('saved', 'stopped', 'kept')"
         " OR (o.step IN ('recorded', 'released') AND o.kind != 'discard')",
     )

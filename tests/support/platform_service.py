@@ -49,7 +49,13 @@ def agent_token(node: str) -> str:
     return f"agent-token-of-{node}-in-the-tests"
 
 
-def write_state(folder: Path, *, tenants: list[dict[str, Any]] | None = None, nodes: tuple[str, ...] = (NODE,)) -> None:
+def write_state(
+    folder: Path,
+    *,
+    tenants: list[dict[str, Any]] | None = None,
+    profiles: list[dict[str, Any]] | None = None,
+    nodes: tuple[str, ...] = (NODE,),
+) -> None:
     """A state folder as `hubernate up` leaves it."""
     secret = folder / "secrets"
     secret.mkdir(parents=True, exist_ok=True)
@@ -58,7 +64,8 @@ def write_state(folder: Path, *, tenants: list[dict[str, Any]] | None = None, no
     for node in nodes:
         (secret / f"agent-{node}-token").write_text(agent_token(node))
     resources = {"cpu": "2", "memory": "4Gi"}
-    (folder / "profiles.json").write_text(json.dumps([each | {"resources": resources} for each in PROFILES]))
+    catalogue = [{"resources": resources} | each for each in profiles or PROFILES]
+    (folder / "profiles.json").write_text(json.dumps(catalogue))
     (folder / "tenants.json").write_text(json.dumps(TENANTS if tenants is None else tenants))
 
 

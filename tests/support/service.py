@@ -149,6 +149,9 @@ class FakeService:
             except Conflict as problem:
                 return 409, problem.message
             directive = Directive.CONTINUE
+            if report.still:
+                row.operation = row.operation.model_copy(update={"step": Step.RECORDED})
+                directive = self.decide(row)
             if report.saved is not None:
                 if not row.recorded or row.recorded[-1][1].digest != report.saved.digest:
                     row.recorded.append((time.time(), report.saved))

@@ -77,14 +77,17 @@ class _Scan:
                 "change", f"more than {self.limit} files and directories changed; delete some and save again"
             )
         plain = kind == FILE
-        ctime = state.st_ctime_ns
-        if self.settled_ns is not None and (max(ctime, state.st_mtime_ns) >= self.settled_ns or path in self.unsettled):
+        mtime, ctime = state.st_mtime_ns, state.st_ctime_ns
+        if kind == DIRECTORY and is_emptied(path):
+            # Its times tell of what comes and goes in it, which is not kept; what is kept is who may do what in it.
+            mtime, ctime = 0, 1 + (state.st_mode | state.st_uid << 16 | state.st_gid << 48)
+        elif self.settled_ns is not None and (max(ctime, mtime) >= self.settled_ns or path in self.unsettled):
             ctime = 0
         node = Node(
             kind,
             state.st_ino,
             state.st_size if plain else 0,
-            state.st_mtime_ns,
+            mtime,
             ctime,
             plain and state.st_nlink > 1,
             opaque,

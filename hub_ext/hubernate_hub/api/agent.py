@@ -74,7 +74,7 @@ async def report(
     context.on_step(f"{body.step}:after")
     if done.ended is not None:
         context.metrics.operation_ended(done.ended)
-        context.bell.ring(f"node:{node}", "queue")  # the agent has room for another order, the team for a start
+        context.bell.ring(f"node:{node}", "queue", "jobs")  # the agent has room for another order, the team for a start
     context.bell.ring(f"operation:{operation}", f"server:{done.server.id}")
     if done.tell_hub:
         await tell_hub_stopped(context, done.server)

@@ -13,6 +13,7 @@ from .culling import cull
 from .departures import remove_what_is_left
 from .events import Telling
 from .hub_sync import HubSync
+from .jobs import JobRounds
 from .metering import Metering
 from .pods import Removals
 from .queue import Queue
@@ -43,6 +44,7 @@ def start_loops(context: Context) -> list[asyncio.Task[None]]:
 
     return [
         *_on_kubernetes(context),
+        *_jobs(context),
         _start(context, "servers", _Pace(settings.reconcile_every_s), servers.round),
         _start(context, "hub", _Pace(settings.hub_every_s), hub.round),
         _start(context, "queue", _Pace(settings.reconcile_every_s, topics=("queue", "tenants", "pods")), queue.round),
@@ -53,6 +55,13 @@ def start_loops(context: Context) -> list[asyncio.Task[None]]:
         _start(context, "metering", _Pace(60), Metering(context).round),
         _start(context, "housekeeping", _Pace(60), servers.housekeeping),
     ]
+
+
+def _jobs(context: Context) -> list[asyncio.Task[None]]:
+    if context.jobs is None:
+        return []
+    pace = _Pace(context.settings.reconcile_every_s, topics=("jobs", "tenants"))
+    return [_start(context, "jobs", pace, JobRounds(context, context.jobs).round)]
 
 
 def _on_kubernetes(context: Context) -> list[asyncio.Task[None]]:

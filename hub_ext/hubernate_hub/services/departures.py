@@ -19,8 +19,9 @@ from hubernate_core.wire import Leftover, Seen
 
 from ..actor import Actor
 from ..context import Work
-from ..store import audit, checkpoints, departures, members, operations, servers, sources, team_images, tenants
+from ..store import audit, checkpoints, departures, jobs, members, operations, servers, sources, team_images, tenants
 from ..store.departures import Departure
+from ..store.jobs import JobRow
 from ..store.servers import ServerRow
 from ..store.tenants import TenantRow
 from . import governing
@@ -54,7 +55,7 @@ def look(work: Work, row: TenantRow) -> WhatGoes:
     stored: list[Stored] = checkpoints.stored(work.tx, row.id).get(row.id, [])
     return WhatGoes(
         marked=row.marked_at is not None,
-        unsaved=_unsaved(work, rows),
+        unsaved=_unsaved(work, rows, jobs.going(work.tx, row.id)),
         servers=len(rows),
         checkpoints=len(stored),
         checkpoint_bytes=sum(each.size for each in stored),
@@ -64,12 +65,13 @@ def look(work: Work, row: TenantRow) -> WhatGoes:
     )
 
 
-def _unsaved(work: Work, rows: list[ServerRow]) -> list[str]:
-    """What may hold work of the tenant, whose servers are `rows`, that no checkpoint has."""
+def _unsaved(work: Work, rows: list[ServerRow], jobs: list[JobRow]) -> list[str]:
+    """What may hold work of the tenant, whose servers are `rows`, that no checkpoint has; and `jobs`, not over yet."""
     busy = [each for each in rows if each.state is not ServerState.ASLEEP or operations.open_of(work.tx, each.id)]
     found = [f"{each.user}'s {each.name or 'default environment'}" for each in busy]
     found += _strays(work, {each.id: each for each in rows}, busy)
     nodes = {str(work.context.settings.node), *(each.node for each in rows if each.node)}
+    found += [f"{each.user}'s job {each.request.label}" for each in jobs]
     return found + work.context.sight.unseen(nodes)
 
 
@@ -151,13 +153,13 @@ def delete(work: Work, actor: Actor, row: TenantRow, *, confirmed: bool) -> None
 
 
 def _check(work: Work, row: TenantRow) -> None:
-    unsaved = _unsaved(work, servers.of_tenant(work.tx, row.id))
+    unsaved = _unsaved(work, servers.of_tenant(work.tx, row.id), jobs.going(work.tx, row.id))
     if unsaved:
         more = f" and {len(unsaved) - 5} more" if len(unsaved) > 5 else ""
         raise Conflict(
             f"{', '.join(unsaved[:5])}{more} of team {row.name!r} may hold unsaved work; the team was not deleted."
-            " Suspend it, stop them (each is saved first), then delete it; what was stopped just now may be told of for"
-            " another minute",
+            " Suspend it, stop them (each is saved first) and cancel its jobs, then delete it; what was stopped just"
+            " now may be told of for another minute",
             tenant=row.name,
         )
     if row.seed is not None:
@@ -174,6 +176,7 @@ def let_go(work: Work, tenant: TenantId) -> None:
         checkpoints.forget(work.tx, stored.reference, "", work.now)
     for image in team_images.all_of(work.tx, tenant):
         checkpoints.forget(work.tx, image.reference, "", work.now)
+    jobs.forget_all_of(work.tx, tenant)
     departures.drop_rows(work.tx, tenant)
 
 

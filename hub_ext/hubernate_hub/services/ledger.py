@@ -4,11 +4,11 @@ from collections.abc import Iterable
 
 from hubernate_core.names import ServerId, TenantId
 from hubernate_core.profile import Profile
-from hubernate_core.quota import Amounts, Holding, amounts_of
+from hubernate_core.quota import Amounts, Holding, amounts_of, amounts_of_job
 from hubernate_core.tenant import Tenant
 
 from ..context import Work
-from ..store import ledger, server_lists, servers, team_images
+from ..store import jobs, ledger, server_lists, servers, team_images
 from ..store.servers import ServerRow
 
 _TEAM = "(team images)"
@@ -29,12 +29,14 @@ def held_in_each(work: Work, known: Iterable[Tenant], *, but: ServerId | None = 
 
 
 def held(work: Work, known: Iterable[Tenant], *, but: ServerId | None = None) -> dict[TenantId, list[Holding]]:
-    """What is held of each of `known` by what the books know, in four queries however many they are."""
+    """What is held of each of `known` by what the books know, in five queries however many they are."""
     by_id = {each.id: each for each in known}
     found: dict[TenantId, list[Holding]] = {each: [] for each in by_id}
     for each in ledger.awake(work.tx, by_id):
         if each.id != but:
             found[each.tenant_id].append(Holding(each.user, of_server(work, each.profile)))
+    for tenant, user, profile in jobs.holding(work.tx, by_id):
+        found[tenant].append(Holding(user, amounts_of_job(profile)))
     for tenant, user in ledger.homes(work.tx, by_id):
         found[tenant].append(Holding(user, of_home(work, by_id[tenant])))
     for tenant, user, size in ledger.saved(work.tx, by_id):

@@ -6,6 +6,7 @@ from collections.abc import Iterable
 from datetime import timedelta
 
 from hubernate_core.names import GENERATION_LABEL, INSTANCE_LABEL, LABEL_PREFIX, SERVER_LABEL, TENANT_LABEL, repository
+from hubernate_core.operation import Kind, Trigger
 from hubernate_core.turns import in_turn
 from hubernate_core.wire import Order, Orders, Poll
 
@@ -104,4 +105,11 @@ def _order(work: Work, server: ServerRow, row: OperationRow) -> Order:
             f"{LABEL_PREFIX}.operation": operation.id,
         },
         max_bytes=work.context.settings.max_change_bytes,
+        unless_still=_newest(work, server) if operation.trigger is Trigger.JOB and operation.kind is Kind.SAVE else "",
     )
+
+
+def _newest(work: Work, server: ServerRow) -> str:
+    """The digest of the newest checkpoint of `server` that can be started from; empty: there is none."""
+    found = checkpoints.of_servers(work.tx, [server.id])
+    return next((each.digest for each in found if each.usable), "")

@@ -44,9 +44,9 @@ def report(work: Work, operation: OperationId, body: Report) -> Reported:
     if row.operation.finished:
         return Reported(Answer(step=row.operation.step, directive=_after_the_end(row, body.step)), server)
     if body.step is Step.VERIFIED and row.operation.kind is not Kind.DISCARD:
-        if body.saved is None:
+        if body.saved is None and not body.still:
             raise InvalidInput("saved", "a report of 'verified' says what was saved")
-        return _record(work, server, row, body, body.saved)
+        return _record(work, server, row, body)
     if _is_behind(row, body.step):
         return _acknowledge(work, server, row, body)
     moved = replace(row, operation=advance(row.operation, body.step, work.now, progress=body.progress))
@@ -105,9 +105,9 @@ def _after_the_end(row: OperationRow, reported: Step) -> Directive:
     return Directive.CONTINUE if reported is row.operation.step else Directive.ABORT
 
 
-def _record(work: Work, server: ServerRow, row: OperationRow, body: Report, saved: SavedImage) -> Reported:
+def _record(work: Work, server: ServerRow, row: OperationRow, body: Report) -> Reported:
     """Write or renew the checkpoint and decide what comes next, all in this transaction."""
-    checkpoint = _write(work, server, row, saved)
+    checkpoint = _still(work, server, body) if body.saved is None else _write(work, server, row, body.saved)
     operation = advance(row.operation, Step.VERIFIED, work.now, progress=body.progress)
     operation = advance(operation, Step.RECORDED, work.now).model_copy(update={"checkpoint_id": checkpoint.id})
     moved = replace(row, operation=operation)
@@ -139,6 +139,19 @@ def _next(work: Work, server: ServerRow, row: OperationRow) -> Directive:
         return Directive.RELEASE
     back = goes_on(activity, rule_of(work, server), reason, operation.requested_at, work.now)
     return Directive.KEEP if back else Directive.RELEASE  # F39
+
+
+def _still(work: Work, server: ServerRow, body: Report) -> Checkpoint:
+    """The checkpoint that the agent found to hold all already.
+
+    Raises:
+        Conflict: it is gone; the operation stays open, and the next order says so.
+    """
+    mine = checkpoints.of_servers(work.tx, [server.id])
+    found = next((each for each in mine if each.digest == body.still and each.usable), None)
+    if found is None:
+        raise Conflict(f"checkpoint {body.still} of server {server.id} is there no more; save again", server=server.id)
+    return found
 
 
 def _write(work: Work, server: ServerRow, row: OperationRow, saved: SavedImage) -> Checkpoint:

@@ -11,7 +11,7 @@ from hubernate_core.names import CheckpointId, OperationId, ServerId, TenantId
 from hubernate_core.retention import Stored
 
 from .database import Tx
-from .schema import checkpoints, forgets, operations, owners, servers, team_images, unproven, waits
+from .schema import checkpoints, forgets, jobs, operations, owners, servers, team_images, unproven, waits
 
 _DOMAIN = tuple(Checkpoint.model_fields)
 REFERENCE = checkpoints.c.repository + "@" + checkpoints.c.digest
@@ -77,8 +77,8 @@ def stored(tx: Tx, tenant: TenantId | None = None) -> dict[TenantId, list[Stored
 def in_use(tx: Tx, tenant: TenantId | None = None) -> frozenset[str]:
     """``repository@digest`` of what must not go now, of one tenant or of all.
 
-    A server runs from it, is being stopped on the strength of it, a start that waits has chosen it, or a team image is
-    still to be copied from it.
+    A server runs from it, is being stopped on the strength of it, a start that waits has chosen it, a job waits for it
+    or runs in it, or a team image is still to be copied from it.
     """
     images = servers.c.image_repository + "@" + servers.c.image_digest
     running = select(images).where(servers.c.state != "asleep")
@@ -87,12 +87,16 @@ def in_use(tx: Tx, tenant: TenantId | None = None) -> frozenset[str]:
     chosen = select(waits.c.choice["checkpoint_id"].as_string()).where(waits.c.cancelled_by == "")
     waiting = select(REFERENCE).where(checkpoints.c.id.in_(chosen))
     copied = select(team_images.c.source).where(_TO_BE_COPIED)
+    worked = select(REFERENCE).join(jobs, jobs.c.checkpoint_id == checkpoints.c.id)
+    worked = worked.where(jobs.c.finished_at.is_(None))
     if tenant is not None:
         running = running.join(owners, owners.c.id == servers.c.owner_id).where(owners.c.tenant_id == tenant)
         opened = opened.where(checkpoints.c.tenant_id == tenant)
         waiting = waiting.where(checkpoints.c.tenant_id == tenant)
         copied = copied.where(team_images.c.tenant_id == tenant)
-    return frozenset(each for query in (running, opened, waiting, copied) for each in tx.execute(query).scalars())
+        worked = worked.where(jobs.c.tenant_id == tenant)
+    every = (running, opened, waiting, copied, worked)
+    return frozenset(each for query in every for each in tx.execute(query).scalars())
 
 
 def announce(tx: Tx, checkpoint: CheckpointId, goes_at: datetime | None, why: str = "") -> None:

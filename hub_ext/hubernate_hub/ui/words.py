@@ -16,6 +16,7 @@ _WHY = {
     Trigger.USER_DELETED: "its account was deleted",
     Trigger.LEFT_TEAM: "its person is no longer in the team",
     Trigger.FORGOTTEN: "the hub had lost track of it",
+    Trigger.JOB: "a job is to run in it",
     Trigger.EVICTED: "the cluster is taking its node or its place away",
 }
 _SLEPT = {
@@ -35,6 +36,7 @@ _SAVED = {
     Trigger.GPU_IDLE: "when its GPU was not used",
     Trigger.MAX_AGE: "at its maximum age",
     Trigger.DIED: "after its process ended",
+    Trigger.JOB: "for a job",
     Trigger.EVICTED: "when its place was taken away",
     Trigger.USER_DELETED: "when its account was deleted",
     Trigger.LEFT_TEAM: "when its person left the team",

@@ -12,7 +12,7 @@ from rich.console import Console
 
 from hubernate_core.errors import Broken, HubernateError, Unavailable, UserError
 
-from . import checkpoints, context_commands, culling, documents, sources, team_images, teams, tenants, usage
+from . import checkpoints, context_commands, culling, documents, jobs, sources, team_images, teams, tenants, usage
 
 GROUP = "hubernate.commands"
 EXIT_CODES: tuple[tuple[type[HubernateError], int], ...] = ((UserError, 2), (Unavailable, 3), (Broken, 1))
@@ -35,6 +35,7 @@ def make_app() -> typer.Typer:
         "culling": culling.app,
         "team-images": team_images.app,
         "sources": sources.app,
+        "jobs": jobs.app,
     }
     for name, commands in groups.items():
         app.add_typer(commands, name=name)

@@ -237,6 +237,46 @@
     act(() => open(form.dataset.open, form.dataset.server, name), card);
   });
 
+  async function endJob({ endJob: job, label }) {
+    if (!confirm(`End the job ${label}? What it wrote to its outputs so far is kept.`)) return;
+    await ask("POST", `tenants/${job}/cancel`);
+    await relive();
+  }
+
+  async function again(job) {
+    const letters = "abcdefghijklmnopqrstuvwxyz0123456789";
+    const random = crypto.getRandomValues(new Uint32Array(10));
+    const id = [...random].map((each, at) => letters[each % (at ? 36 : 26)]).join("");
+    await ask("POST", `tenants/${job}/rerun`, { id });
+    location.assign(`${base}jobs/${job.split("/")[0]}/${id}`);
+  }
+
+  document.addEventListener("click", (event) => {
+    const button = event.target.closest("button[data-end-job], button[data-again]");
+    if (!button) return;
+    (button.dataset.again ? again(button.dataset.again) : endJob(button.dataset)).catch((problem) => say(problem.message));
+  });
+
+  // What lives on a page is asked for again with it, and replaced where it changed.
+  // A log stays at its end, unless somebody reads further up.
+  const theLog = () => document.querySelector(".hbn-log");
+  const scroll = (to) => { const log = theLog(); if (log) log.scrollTop = to ?? log.scrollHeight; };
+  async function relive() {
+    if (document.hidden) return;
+    const answer = await fetch(location.href, { credentials: "same-origin" });
+    if (answer.status === 401) { location.reload(); return; }
+    if (!answer.ok) return;
+    const fresh = new DOMParser().parseFromString(await answer.text(), "text/html");
+    const log = theLog();
+    const read = log && log.scrollHeight - log.scrollTop - log.clientHeight > 40 ? log.scrollTop : undefined;
+    document.querySelectorAll("[data-live]").forEach((part) => {
+      const now = fresh.getElementById(part.id);
+      if (now && now.innerHTML !== part.innerHTML) part.replaceWith(now);
+    });
+    scroll(read);
+  }
+  if (document.querySelector("[data-live]")) { scroll(); setInterval(() => relive().catch(() => {}), 2000); }
+
   // What is on the screen is followed and asked for anew, however many cards the page has; what is not costs nothing.
   function live() {
     const seen = [...document.querySelectorAll(".hbn-server")].filter(shown);

@@ -1,0 +1,220 @@
+"""Jobs, for members: submitted, looked at, ended. The same routes for notebooks (by relay) and for people."""
+
+from collections.abc import Awaitable, Callable
+from typing import Annotated, Any
+
+from fastapi import APIRouter, Depends, Path, Query, Request, Response
+from fastapi.responses import FileResponse
+from fastapi.routing import APIRoute
+from pydantic import BaseModel, ConfigDict, Field
+
+from hubernate_core.errors import Conflict, NotAllowed, NotFound
+from hubernate_core.job_request import JobRequest
+from hubernate_core.job_view import Job
+from hubernate_core.names import JobId
+
+from .. import bell
+from ..actor import Actor
+from ..context import Context, Work
+from ..jobs import logs
+from ..jobs.parts import JobParts
+from ..services import jobs as use_cases
+from ..services.jobs import Submitter
+from ..store import jobs, operations
+from ..store.jobs import JobRow
+from .access import Standing, standing_in
+from .auth import ContextOf, RelayedServer
+from .body import reads, takes
+from .door import Entered, needs
+
+Wait = Annotated[float, Query(ge=0, le=30, description="seconds to wait for news")]
+Limit = Annotated[int, Query(ge=1, le=500)]
+Offset = Annotated[int, Query(ge=0, le=1_000_000)]
+Digest = Annotated[str, Path(pattern=r"^[0-9a-f]{64}$", description="sha256 of the tar")]
+_BYTES = {"Content-Type": "application/octet-stream", "X-Content-Type-Options": "nosniff"}
+
+
+class Jobs(BaseModel):
+    """One page of jobs, newest first."""
+
+    items: list[Job]
+    total: int
+
+
+class NewId(BaseModel):
+    """The id of the job that is to be made, as in `JobRequest`."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+    id: JobId = Field(pattern=r"^[a-z][a-z0-9]{9}$")
+
+
+async def _parts(context: ContextOf) -> JobParts:
+    if context.jobs is None:
+        raise Conflict(
+            "this platform runs on Kubernetes, and jobs run on the Docker backend only so far; nothing was submitted."
+            " Until they are there, run the program in a notebook"
+        )
+    return context.jobs
+
+
+Parts = Annotated[JobParts, Depends(_parts)]
+
+
+async def _notebook(row: RelayedServer) -> Submitter:
+    """The owner of the notebook that asks, in the tenant it runs in."""
+    return Submitter(row.tenant_id, row.user, row.hub_name, Actor(row.hub_name, "owner", origin="notebook"), server=row)
+
+
+async def _member(context: ContextOf, door: Entered, tenant: str) -> Submitter:
+    """The person in the tenant of this name. Raises as `Door.tenant`."""
+
+    def use(work: Work) -> Submitter:
+        row, person = door.tenant(work, tenant), door.person
+        standing = standing_in(work, person, row.id)
+        governs = standing >= Standing.TENANT_ADMIN
+        return Submitter(row.id, person.user, person.hub_name, door.actor(standing), governs)
+
+    return await context.read(use)
+
+
+def _make(prefix: str, who: Callable[..., Awaitable[Submitter]], extra: dict[str, Any]) -> APIRouter:
+    router = APIRouter(prefix=prefix, tags=["jobs"])
+    asking = Annotated[Submitter, Depends(who)]
+    for add in (_submitting, _looking, _kept):
+        add(router, asking)
+    for route in router.routes:
+        if isinstance(route, APIRoute):
+            route.openapi_extra = (route.openapi_extra or {}) | extra
+    return router
+
+
+def _submitting(router: APIRouter, Asking: Any) -> None:
+    @router.put("/files/{digest}", status_code=204)
+    async def send_files(request: Request, context: ContextOf, parts: Parts, who: Asking, digest: Digest) -> Response:
+        """Send a tar with the files of a job, once; a job names them by their sha256. Only files and folders."""
+        await parts.files.keep(parts.files.path(who.tenant_id, who.user, digest), request.stream())
+        return Response(status_code=204)
+
+    @router.post("", status_code=202, openapi_extra=takes(JobRequest))
+    async def submit(
+        context: ContextOf, parts: Parts, who: Asking, body: Annotated[JobRequest, Depends(reads(JobRequest))]
+    ) -> Job:
+        """Submit a job. The same request again is answered with the same job."""
+        return await _submitted(context, parts, lambda work: use_cases.submit(work, parts, who, body))
+
+    @router.post("/{job}/rerun", status_code=202, openapi_extra=takes(NewId))
+    async def rerun(
+        context: ContextOf, parts: Parts, who: Asking, job: str, body: Annotated[NewId, Depends(reads(NewId))]
+    ) -> Job:
+        """Run a job of yours again, as a new one, in the very environment that it ran in."""
+
+        def use(work: Work) -> JobRow:
+            return use_cases.rerun(work, parts, who, use_cases.find(work, who, job), body.id)
+
+        return await _submitted(context, parts, use)
+
+
+def _looking(router: APIRouter, Asking: Any) -> None:
+    @router.get("")
+    async def list_jobs(
+        context: ContextOf, parts: Parts, who: Asking, everyone: bool = False, limit: Limit = 100, offset: Offset = 0
+    ) -> Jobs:
+        """Your jobs in the team; with `everyone`, for its admins, all."""
+        if everyone and not who.governs:
+            raise NotAllowed("only admins of the team see everyone's jobs")
+        return await context.read(page, who, everyone=everyone, limit=limit, offset=offset)
+
+    @router.get("/{job}")
+    async def one_job(
+        context: ContextOf,
+        parts: Parts,
+        who: Asking,
+        job: str,
+        wait_s: Wait = 0,
+        known: Annotated[str, Query(max_length=20, description="answer once the state is another")] = "",
+    ) -> Job:
+        """One job: at once, or with `wait_s` once its state is not `known` any more."""
+        with context.bell.listen(f"job:{job}") as rung:
+            found = await context.read(_show, who, job)
+            while wait_s > 0 and found.state == known and not found.state.over and not context.stopping:
+                if not await bell.wait(rung, wait_s):
+                    break
+                found = await context.read(_show, who, job)
+        return found
+
+    @router.post("/{job}/cancel", status_code=202)
+    async def cancel(context: ContextOf, parts: Parts, who: Asking, job: str) -> Job:
+        """End a job. It is `cancelled` once nothing of it runs any more; one that is over stays as it is."""
+
+        def use(work: Work) -> Job:
+            row = use_cases.cancel(work, who.actor, use_cases.find(work, who, job))
+            return use_cases.show(work, parts, row)
+
+        found = await context.write(use)
+        context.bell.ring(f"job:{job}", f"end:{job}", "jobs")
+        return found
+
+
+def _kept(router: APIRouter, Asking: Any) -> None:
+    @router.get("/{job}/log", response_class=Response)
+    async def log(
+        context: ContextOf,
+        parts: Parts,
+        who: Asking,
+        job: str,
+        offset: Annotated[int, Query(ge=0, le=2**62, description="bytes from the beginning")] = 0,
+        wait_s: Wait = 0,
+    ) -> Response:
+        """At most 1 MiB of the newest attempt's log from `offset` on, as it was written. `Log-Next` is where it goes
+        on, `Log-Attempt` says which attempt it is, and `Log-Over` is there when nothing will come after it."""
+        with context.bell.listen(f"job:{job}") as rung:
+            row = await context.read(use_cases.find, who, job)
+            part = logs.read(parts.log_of(row.id, row.course.attempt), offset)
+            if not part.content and wait_s > 0 and not row.course.state.over:
+                await bell.wait(rung, wait_s)
+                row = await context.read(use_cases.find, who, job)
+                part = logs.read(parts.log_of(row.id, row.course.attempt), offset)
+        headers = _BYTES | {"Log-Next": str(part.next), "Log-Attempt": str(row.course.attempt)}
+        if row.course.state.over and part.next >= logs.size_of(parts.log_of(row.id, row.course.attempt)):
+            headers["Log-Over"] = "yes"
+        return Response(part.content, headers=headers)
+
+    @router.get("/{job}/output", response_class=Response)
+    async def output(
+        context: ContextOf, parts: Parts, who: Asking, job: str, path: Annotated[str, Query(max_length=4096)]
+    ) -> Response:
+        """A file that was kept of a job: one of its `outputs`."""
+        row = await context.read(use_cases.find, who, job)
+        if path not in {each.path for each in row.outputs}:
+            raise NotFound("no such output was kept of this job")
+        name = path.rpartition("/")[2]
+        kept = parts.outputs_of(row.id, row.course.attempt) / path
+        return FileResponse(kept, filename=name, media_type="application/octet-stream", headers=_BYTES)
+
+
+async def _submitted(context: Context, parts: JobParts, make: Callable[[Work], JobRow]) -> Job:
+    def use(work: Work) -> tuple[Job, str]:
+        row = make(work)
+        found = None if row.operation_id is None else operations.get(work.tx, row.operation_id)
+        return use_cases.show(work, parts, row), "" if found is None else found.operation.node
+
+    shown, node = await context.write(use)
+    topics = [f"node:{node}", f"operation:{shown.operation_id}"] if node else []
+    context.bell.ring("jobs", *topics)
+    return shown
+
+
+def page(work: Work, who: Submitter, *, everyone: bool, limit: int, offset: int) -> Jobs:
+    """A page of a tenant's jobs, of one person or of all."""
+    rows, total = jobs.page(
+        work.tx, who.tenant_id, hub_name=None if everyone else who.hub_name, limit=limit, offset=offset
+    )
+    return Jobs(items=[use_cases.show(work, work.context.jobs, row) for row in rows], total=total)
+
+
+def _show(work: Work, who: Submitter, job: str) -> Job:
+    return use_cases.show(work, work.context.jobs, use_cases.find(work, who, job))
+
+
+relay = _make("/api/v1/relay/jobs", _notebook, {})
+people = _make("/api/v1/tenants/{tenant}/jobs", _member, needs(Standing.MEMBER))

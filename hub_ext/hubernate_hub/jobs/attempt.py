@@ -1,0 +1,227 @@
+"""One attempt at one job, taken up wherever the engine has it: made, followed, ended in time, kept, removed.
+
+Everything here may be cut off and done again: the container's name is the attempt's, its log is moved from where the
+kept one ends, outputs are copied anew, and the container goes after the row knows all.
+"""
+
+import asyncio
+import logging
+import time
+from dataclasses import replace
+from datetime import timedelta
+from tempfile import TemporaryFile
+
+from hubernate_core import names
+from hubernate_core.errors import HubernateError, NotFound, Unavailable
+from hubernate_core.job import Event, JobState, how_it_ended, timed_out
+from hubernate_core.job_request import NotebookJob
+from hubernate_core.manifests.docker import tenant_network
+from hubernate_core.manifests.docker_job import JobContainer, job_container
+from hubernate_core.quantity import format_bytes
+
+from ..context import Context, Work
+from ..services.jobs import store
+from ..store import jobs, tenants
+from ..store.jobs import JobRow
+from .engine import State
+from .files import pack
+from .logs import LogWriter, RawLog, drop, size_of
+from .outputs import Kept, collect
+from .parts import JobParts
+
+_LOOK_S = 5.0
+_TAIL_S = 0.3
+"""Between two looks at a log that did not grow."""
+_log = logging.getLogger(__name__)
+
+
+class Attempt:
+    """The attempt that `row`, which counts towards the quota, is at."""
+
+    def __init__(self, context: Context, parts: JobParts, row: JobRow) -> None:
+        self._context, self._parts, self._row = context, parts, row
+        self._name = names.job_container(context.settings.instance, row.id, row.course.attempt)
+
+    async def run(self) -> None:
+        """To the attempt's end. Where the engine or the database is away it stays as it is, for the next round."""
+        try:
+            await self._run()
+        except Unavailable as problem:
+            _log.warning("a job has to wait", extra=self._ids | {"error": problem.message})
+        except HubernateError as problem:
+            await self._parts.engine.stop(self._name)
+            await self._end(Event.REFUSED, problem.message)
+        except Exception:
+            # One job that cannot be understood must not end the loop, nor look as if it were going on.
+            _log.exception("a job failed for a reason of ours", extra=self._ids)
+            raise
+
+    async def _run(self) -> None:
+        if not await self._is_there():
+            return
+        stopped = await self._follow()
+        state = await self._parts.engine.state(self._name)
+        if not state.ended:
+            raise Unavailable("the engine said that the job ended, and it runs; it is taken up again")
+        kept = await self._keep()
+        event, reason = self._judge(state, stopped_by_us=stopped)
+        await self._end(event, reason, state.exit_code, kept)
+
+    async def _is_there(self) -> bool:
+        """Whether its container runs, or ended: made and started where it was not. False: the attempt is over."""
+        engine, row = self._parts.engine, self._row
+        try:
+            status = (await engine.state(self._name)).status
+        except NotFound:
+            if row.course.state is JobState.RUNNING or row.course.cancelling:
+                await self._end(Event.ENDED_BADLY, "its container is gone: somebody removed it from the engine")
+                return False
+            await self._make()
+            status = "created"
+        if status == "created":
+            path = self._parts.files.find(row.tenant_id, row.user, row.request.files)
+            with TemporaryFile() as tar:
+                await asyncio.to_thread(pack, path, row.request.work, tar)
+                await engine.put(self._name, tar)
+            await engine.start(self._name)
+        if row.course.state is JobState.STARTING:
+            self._row = await self._context.write(_started, row)
+            self._tell()
+        return True
+
+    async def _make(self) -> None:
+        engine, row, context = self._parts.engine, self._row, self._context
+        drop(self._parts.log_of(row.id, row.course.attempt))
+        log = self._parts.raw_log_of(row.id, row.course.attempt)
+        await asyncio.to_thread(RawLog(log).make)
+        await engine.ensure_image(row.image)
+        await engine.ensure_network(tenant_network(context.settings.instance, row.tenant_id))
+        home = await context.read(_home, row)
+        mirrors = self._parts.mirrors
+        spec = JobContainer(
+            instance=context.settings.instance,
+            job=row.id,
+            attempt=row.course.attempt,
+            tenant=row.tenant_id,
+            image=row.image,
+            log=str(log.absolute()),
+            profile=row.profile,
+            work=row.request.work,
+            home_volume=home if home and await engine.has_volume(home) else "",
+            home_read_only=row.request.home != "read-write",
+            mirrors=mirrors.env,
+            ca_bundle=mirrors.ca_bundle or "",
+        )
+        await engine.create(job_container(spec))
+
+    async def _follow(self) -> bool:
+        """Keep the log until the container ends, or end it: on request, or after its time. Whether it was ended."""
+        row = self._row
+        raw = RawLog(self._parts.raw_log_of(row.id, row.course.attempt))
+        writer = LogWriter(self._parts.log_of(row.id, row.course.attempt), self._parts.settings.log_max_bytes)
+        ended, stopping = asyncio.create_task(self._parts.engine.ended(self._name)), False
+        try:
+            with self._context.bell.listen(f"end:{row.id}") as rung:
+                look_at = 0.0
+                while not ended.done():
+                    if not stopping and (rung.is_set() or time.monotonic() >= look_at):
+                        rung.clear()
+                        stopping = await self._is_to_end()
+                        look_at = time.monotonic() + self._patience_s()
+                        if stopping:
+                            await self._parts.engine.stop(self._name)
+                    if await asyncio.to_thread(raw.move, writer):
+                        self._tell()
+                    else:
+                        await asyncio.wait({ended}, timeout=_TAIL_S)
+            await ended
+            while await asyncio.to_thread(raw.move, writer):
+                pass
+        finally:
+            ended.cancel()
+            writer.close()
+        return stopping
+
+    def _patience_s(self) -> float:
+        started = self._row.course.started_at or self._context.clock()
+        left = (started - self._context.clock()).total_seconds() + self._row.request.timeout_s
+        return min(_LOOK_S, max(0.05, left))
+
+    async def _is_to_end(self) -> bool:
+        present = await self._context.store.read(jobs.get, self._row.id)
+        if present is None:
+            return True
+        self._row = present
+        timeout = timedelta(seconds=present.request.timeout_s)
+        return present.course.cancelling or timed_out(present.course, timeout, self._context.clock())
+
+    async def _keep(self) -> Kept:
+        row, parts = self._row, self._parts
+        target = parts.outputs_of(row.id, row.course.attempt)
+        drop(target)
+        work = row.request.work
+        own = (work.notebook,) if isinstance(work, NotebookJob) else ()
+        paths, most = (*own, *row.request.outputs), parts.settings.outputs_max_bytes
+        if not paths:
+            return Kept()
+        return await parts.engine.run(
+            "keep the job's outputs", lambda client: collect(client, self._name, paths, target, most)
+        )
+
+    def _judge(self, state: State, *, stopped_by_us: bool) -> tuple[Event, str]:
+        row = self._row
+        timeout = timedelta(seconds=row.request.timeout_s)
+        ended = state.finished_at or self._context.clock()
+        late = row.course.started_at is not None and ended - row.course.started_at >= timeout - timedelta(seconds=1)
+        # A service that was killed in between does not know any more that it ended it: the clock does.
+        by_clock = late and (stopped_by_us or state.exit_code in (137, 143)) and not row.course.cancelling
+        why = how_it_ended(
+            state.exit_code,
+            out_of_memory=state.oom_killed,
+            memory=format_bytes(row.profile.resources.memory),
+            timeout_s=row.request.timeout_s if by_clock else None,
+        )
+        return (Event.ENDED_BADLY if why else Event.ENDED_WELL), why
+
+    async def _end(self, event: Event, reason: str, exit_code: int | None = None, kept: Kept | None = None) -> None:
+        """Write down how it ended; only then the container goes."""
+        row = replace(
+            self._row,
+            exit_code=exit_code,
+            outputs=tuple((kept or Kept()).outputs),
+            left_out=tuple((kept or Kept()).left_out),
+            log_bytes=size_of(self._parts.log_of(self._row.id, self._row.course.attempt)),
+        )
+        await self._context.write(_ended, row, event, reason)
+        await self._parts.engine.remove(self._name)
+        self._parts.raw_log_of(row.id, row.course.attempt).unlink(missing_ok=True)
+        _log.info("a job's attempt ended", extra=self._ids | {"event": str(event), "reason": reason})
+        self._tell()
+        self._context.bell.ring("jobs", "queue")
+
+    def _tell(self) -> None:
+        self._context.bell.ring(f"job:{self._row.id}")
+
+    @property
+    def _ids(self) -> dict[str, object]:
+        return {"job": self._row.id, "attempt": self._row.course.attempt}
+
+
+def _started(work: Work, row: JobRow) -> JobRow:
+    held = jobs.lock(work.tx, row.id)
+    if held is None or held.course.attempt != row.course.attempt:
+        return held or row
+    return store(work, held, Event.STARTED)
+
+
+def _ended(work: Work, row: JobRow, event: Event, reason: str) -> None:
+    held = jobs.lock(work.tx, row.id)
+    if held is None or held.course.attempt != row.course.attempt or not held.course.state.holds:
+        return
+    found = {"exit_code": row.exit_code, "log_bytes": row.log_bytes, "outputs": row.outputs, "left_out": row.left_out}
+    store(work, replace(held, **found), event, reason)  # type: ignore[arg-type]
+
+
+def _home(work: Work, row: JobRow) -> str:
+    owner = None if row.request.home == "none" else tenants.find_owner(work.tx, row.user, row.tenant_id)
+    return "" if owner is None else names.home_volume(work.context.settings.instance, owner.id)

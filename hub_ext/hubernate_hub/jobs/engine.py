@@ -1,0 +1,288 @@
+"""Docker Engine for jobs: calls on threads of our own, their errors turned into ours. Nothing here decides.
+
+Sources: Docker Engine API 1.41; docker-py 7.
+"""
+
+import asyncio
+import base64
+import contextlib
+import json
+import threading
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import IO, Any, TypeVar
+
+import requests
+from docker import APIClient
+from docker.errors import APIError, DockerException, ImageNotFound
+from docker.errors import NotFound as EngineNotFound
+from docker.utils import kwargs_from_env
+
+from hubernate_core.errors import Conflict, HubernateError, NotFound, Unavailable, shorten
+from hubernate_core.manifests.docker import BRIDGE, ICC, ContainerSpec, NetworkSpec
+from hubernate_core.manifests.docker_job import STOP_S, labels
+from hubernate_core.names import ATTEMPT_LABEL, JOB_LABEL, JobId
+
+_T = TypeVar("_T")
+_SYMLINK = 1 << 27
+"""In the ``mode`` of a path's state: Go's os.ModeSymlink."""
+
+
+@dataclass(frozen=True)
+class Attempt:
+    """One container of a job's, as the engine has it."""
+
+    container: str
+    job: JobId
+    attempt: int
+    state: str
+    """``created``, ``running``, ``exited``, …"""
+
+
+@dataclass(frozen=True)
+class State:
+    """How a container is."""
+
+    status: str
+    exit_code: int
+    oom_killed: bool
+    finished_at: datetime | None = None
+
+    @property
+    def ended(self) -> bool:
+        """It ran, and does so no more."""
+        return self.status in ("exited", "dead")
+
+
+class Engine:
+    """The machine's engine. Every method raises a `HubernateError` and nothing else when it fails.
+
+    Args:
+        url: empty: as the environment says.
+    """
+
+    def __init__(self, url: str = "", timeout_s: int = 60) -> None:
+        self._url, self._timeout_s = url, timeout_s
+        self._calls = ThreadPoolExecutor(8, thread_name_prefix="jobs")
+        self._networks = asyncio.Lock()
+        self._client: APIClient | None = None
+
+    async def attempts(self, instance: str) -> list[Attempt]:
+        """Every container of a job of this installation."""
+        wanted = {"label": [f"{key}={value}" for key, value in labels(instance).items()]}
+        rows = await self.run("list jobs", lambda client: client.containers(all=True, filters=wanted))
+        return [found for row in rows if (found := _attempt(row)) is not None]
+
+    async def ensure_network(self, spec: NetworkSpec) -> None:
+        """Make the tenant's network unless it is there.
+
+        Raises:
+            Conflict: one of that name is not ours, or was made otherwise; it is left alone.
+        """
+        async with self._networks:  # the engine takes two networks of one name
+            await self.run("make the team's network", lambda client: _ensure_network(client, spec))
+
+    async def ensure_image(self, reference: str) -> None:
+        """Pull an image by digest unless it is there.
+
+        Raises:
+            NotFound: the registry does not have it.
+        """
+        try:
+            await self.run("fetch the image", lambda client: _ensure_image(client, reference))
+        except NotFound as problem:
+            raise NotFound(
+                f"the registry does not have {reference}; choose another checkpoint, image or profile"
+            ) from problem
+
+    async def has_volume(self, name: str) -> bool:
+        """Whether a volume is there. One that is not would be made without the labels by which it is known."""
+        try:
+            await self.run("look for the home", lambda client: client.inspect_volume(name))
+        except NotFound:
+            return False
+        return True
+
+    async def create(self, spec: ContainerSpec) -> str:
+        """Create a container; its id. One of that name that is there already is this very attempt's."""
+
+        def work(client: APIClient) -> str:
+            try:
+                return str(client.create_container_from_config(spec.body, name=spec.name)["Id"])  # type: ignore[no-untyped-call]
+            except APIError as problem:
+                if problem.status_code != 409:
+                    raise
+                found = client.inspect_container(spec.name)
+                theirs = found["Config"]["Labels"] or {}
+                if any(theirs.get(key) != value for key, value in spec.body["Labels"].items()):
+                    raise Conflict(f"container {spec.name!r} is not this job's; it was left alone") from problem
+                return str(found["Id"])
+
+        return await self.run(f"create {spec.name}", work)
+
+    async def put(self, container: str, tar: IO[bytes]) -> None:
+        """Unpack a tar at the root of a container."""
+        await self.run("send the job's files", lambda client: client.put_archive(container, "/", tar))
+
+    async def start(self, container: str) -> None:
+        """Start a created container.
+
+        Raises:
+            Conflict: the engine cannot run it, such as for want of its program.
+        """
+
+        def work(client: APIClient) -> None:
+            try:
+                client.start(container)
+            except APIError as problem:
+                if problem.status_code in (400, 404):
+                    said = shorten(str(problem.explanation), 300)
+                    raise Conflict(f"its environment cannot run it: {said}") from problem
+                raise
+
+        await self.run("start the job", work)
+
+    async def state(self, container: str) -> State:
+        """How a container is.
+
+        Raises:
+            NotFound: it is gone.
+        """
+        data = await self.run("look at a job", lambda client: client.inspect_container(container))
+        found = data["State"]
+        finished = _moment(str(found.get("FinishedAt", "")))
+        return State(found["Status"], int(found["ExitCode"]), bool(found.get("OOMKilled")), finished)
+
+    async def stop(self, container: str) -> None:
+        """End what runs, by SIGTERM and then by SIGKILL. Ended or gone already is fine."""
+        with contextlib.suppress(NotFound):
+            await self.run("end the job", lambda client: client.stop(container, timeout=STOP_S))
+
+    async def remove(self, container: str) -> None:
+        """Remove a container whose log and outputs are kept. Gone already is fine."""
+        with contextlib.suppress(NotFound):
+            await self.run("remove the job", lambda client: client.remove_container(container, force=True, v=True))
+
+    async def ended(self, container: str) -> None:
+        """Return once the container runs no more. On a thread that ends with the process: it may take days."""
+        loop, over = asyncio.get_running_loop(), asyncio.get_running_loop().create_future()
+
+        def end(problem: BaseException | None) -> None:
+            if not over.done():
+                over.set_result(None) if problem is None else over.set_exception(problem)
+
+        def work() -> None:
+            problem: BaseException | None = None
+            try:
+                with _own_errors("wait for the job"):
+                    self._connect().wait(container, timeout=None)
+            except Exception as found:  # noqa: BLE001  handed to whoever waits
+                problem = found
+            with contextlib.suppress(RuntimeError):  # the service ended meanwhile
+                loop.call_soon_threadsafe(end, problem)
+
+        threading.Thread(target=work, name=f"end of {container}", daemon=True).start()
+        await over
+
+    async def run(self, what: str, call: Callable[[APIClient], _T]) -> _T:
+        """`call` on a thread; `what` is attempted, for the error's message."""
+
+        def work() -> _T:
+            with _own_errors(what):
+                return call(self._connect())
+
+        return await asyncio.get_running_loop().run_in_executor(self._calls, work)
+
+    async def close(self) -> None:
+        """Give the threads back; containers run on."""
+        self._calls.shutdown(wait=False, cancel_futures=True)
+        if self._client is not None:
+            self._client.close()
+
+    def _connect(self) -> APIClient:
+        if self._client is None:  # two threads may both make one; either will do
+            settings = {"base_url": self._url} if self._url else kwargs_from_env()
+            self._client = APIClient(**settings, version="1.41", timeout=self._timeout_s, num_pools=1024)
+        return self._client
+
+
+def is_link(client: APIClient, container: str, path: str) -> bool:
+    """Whether `path` in a container is a symbolic link.
+
+    Raises:
+        NotFound: there is nothing.
+    """
+    url = client._url("/containers/{0}/archive", container)  # type: ignore[attr-defined]  # there is no public way
+    answer = client.head(url, params={"path": path}, timeout=client.timeout)
+    if answer.status_code == 404:
+        raise NotFound("there is nothing by that path")
+    answer.raise_for_status()
+    state = json.loads(base64.b64decode(answer.headers["X-Docker-Container-Path-Stat"]))
+    return bool(state["mode"] & _SYMLINK)
+
+
+def _attempt(row: dict[str, Any]) -> Attempt | None:
+    found = row["Labels"] or {}
+    job, number = found.get(JOB_LABEL, ""), found.get(ATTEMPT_LABEL, "")
+    if not job or not number.isdecimal():
+        return None
+    return Attempt(str(row["Id"]), JobId(job), int(number), str(row["State"]))
+
+
+def _moment(text: str) -> datetime | None:
+    """RFC 3339 with nanoseconds, as the engine writes it; the year 1 is never."""
+    if not text or text.startswith("0001"):
+        return None
+    return datetime.fromisoformat(text[:19]).replace(tzinfo=UTC)
+
+
+def _ensure_image(client: APIClient, reference: str) -> None:
+    try:
+        client.inspect_image(reference)  # type: ignore[no-untyped-call]
+    except ImageNotFound:
+        for event in client.pull(reference, stream=True, decode=True):
+            if "error" in event:
+                raise _pull_error(reference, str(event["error"])) from None
+
+
+def _pull_error(reference: str, said: str) -> HubernateError:
+    """The engine reports a failed pull as text in a 200 answer. Wordings: moby distribution/errors.go."""
+    if any(word in said for word in ("manifest unknown", "not found", "does not exist")):
+        return NotFound(f"the registry has no {reference}: {shorten(said, 200)}")
+    return Unavailable(f"could not fetch {reference}: {shorten(said, 300)}")
+
+
+def _ensure_network(client: APIClient, spec: NetworkSpec) -> None:
+    found = [each for each in client.networks(names=[spec.name]) if each["Name"] == spec.name]
+    if not found:
+        client.create_network(
+            spec.name, driver="bridge", options=spec.options, labels=spec.labels, check_duplicate=True
+        )
+        return
+    theirs, options = found[0].get("Labels") or {}, found[0].get("Options") or {}
+    ours = all(theirs.get(key) == value for key, value in spec.labels.items())
+    same = found[0]["Driver"] == "bridge" and all(options.get(key) == spec.options[key] for key in (ICC, BRIDGE))
+    if len(found) > 1 or not ours or not same:
+        raise Conflict(
+            f"network {spec.name!r} exists but was not made by this installation as it would make it; it was left"
+            " alone, and the job not started. An admin should look at it with 'docker network inspect'",
+            network=spec.name,
+        )
+
+
+@contextlib.contextmanager
+def _own_errors(what: str) -> Iterator[None]:
+    """Turn what docker-py raises into our errors; the engine's own sentence is kept, shortened."""
+    try:
+        yield
+    except HubernateError:
+        raise
+    except (EngineNotFound, ImageNotFound) as problem:
+        raise NotFound(f"could not {what}: {shorten(str(problem.explanation), 300)}") from problem
+    except APIError as problem:
+        said = shorten(str(problem.explanation), 300)
+        raise Unavailable(f"could not {what}: Docker Engine answered {problem.status_code}: {said}") from problem
+    except (DockerException, requests.RequestException, OSError) as problem:
+        raise Unavailable(f"could not {what}: Docker Engine did not answer ({type(problem).__name__})") from problem

@@ -1,0 +1,130 @@
+"""Files that a person sends for a job: kept by their digest, checked before they are, unpacked in containers only."""
+
+import hashlib
+import os
+import tarfile
+import time
+from collections.abc import AsyncIterator
+from io import BytesIO
+from pathlib import Path
+from typing import IO
+
+from hubernate_core.errors import InvalidInput, NotFound, shorten
+from hubernate_core.job_request import OWN_FOLDER, NotebookJob, Work, check_job_path
+from hubernate_core.manifests.docker_job import FOLDER
+from hubernate_core.notebook import NOTEBOOK_UID
+from hubernate_core.quantity import show_bytes
+
+MEMBERS_MAX = 10_000
+_KEPT_UNUSED_S = 3600
+_PROGRAMS = Path(__file__).parent / "programs"
+
+
+class Files:
+    """What people sent, below `folder`; each person of each tenant has a place of their own."""
+
+    def __init__(self, folder: Path, max_bytes: int) -> None:
+        self._folder, self.max_bytes = folder, max_bytes
+
+    def path(self, tenant: str, user: str, digest: str) -> Path:
+        """Where the files with this sha256 of a person are, or would be."""
+        whose = hashlib.sha256(f"{tenant}/{user}".encode()).hexdigest()[:32]
+        return self._folder / whose / f"{digest}.tar"
+
+    def find(self, tenant: str, user: str, digest: str) -> Path:
+        """As `path`.
+
+        Raises:
+            NotFound: they were not sent, or are gone since nothing named them for an hour.
+        """
+        path = self.path(tenant, user, digest)
+        if not path.exists():
+            raise NotFound(f"files {digest[:12]}… are not here; send them (again), then submit the job")
+        os.utime(path)
+        return path
+
+    async def keep(self, path: Path, content: AsyncIterator[bytes]) -> None:
+        """Keep `content`, a tar, as `path`, whose name is its digest.
+
+        Raises:
+            InvalidInput: too large, not that digest, no tar, or one with anything but files and folders below it.
+        """
+        path.parent.mkdir(parents=True, exist_ok=True)
+        part, seen, size = path.with_name(f"{path.name}.{os.urandom(8).hex()}"), hashlib.sha256(), 0
+        try:
+            with part.open("wb") as file:
+                async for piece in content:
+                    size += len(piece)
+                    if size > self.max_bytes:
+                        raise InvalidInput(
+                            "files",
+                            f"over {show_bytes(self.max_bytes)}; send less (choose files, or leave some out), and"
+                            " read what is large from the home folder or a source",
+                        )
+                    seen.update(piece)
+                    file.write(piece)
+            if seen.hexdigest() != path.stem:
+                raise InvalidInput("files", "what came is not what its sha256 says; send it again")
+            check_tar(part)
+            part.replace(path)
+        finally:
+            part.unlink(missing_ok=True)
+
+    def forget_unused(self, used: set[str]) -> None:
+        """Delete what no job names and nobody sent or used for an hour."""
+        for path in self._folder.glob("*/*"):
+            if path.stem.partition(".")[0] not in used and time.time() - path.stat().st_mtime > _KEPT_UNUSED_S:
+                path.unlink(missing_ok=True)
+
+
+def check_tar(path: Path) -> None:
+    """Refuse what could reach out of the job's folder.
+
+    Raises:
+        InvalidInput: naming the member.
+    """
+    try:
+        with tarfile.open(path, "r:") as tar:
+            for number, member in enumerate(tar):
+                if number >= MEMBERS_MAX:
+                    raise InvalidInput("files", f"over {MEMBERS_MAX} files and folders; choose fewer")
+                check_job_path(member.name.rstrip("/"), "files")
+                if member.type not in (tarfile.REGTYPE, tarfile.AREGTYPE, tarfile.DIRTYPE):
+                    raise InvalidInput("files", f"{shorten(member.name, 80)!r} is neither a file nor a folder")
+    except (tarfile.TarError, EOFError, ValueError) as problem:
+        raise InvalidInput("files", f"this is no tar: {shorten(str(problem), 100)}") from problem
+
+
+def pack(files: Path, work: Work, out: IO[bytes]) -> None:
+    """Write a tar for the root of a job's container: the job's folder with `files` in it, its user's own."""
+    with tarfile.open(fileobj=out, mode="w") as tar:
+        tar.addfile(_owned(tarfile.TarInfo(FOLDER.lstrip("/")), folder=True))
+        with tarfile.open(files, "r:") as given:
+            for member in given:
+                content = given.extractfile(member) if member.isreg() else None
+                member.name = f"{FOLDER.lstrip('/')}/{member.name.rstrip('/')}"
+                member.pax_headers = {}
+                tar.addfile(_owned(member, folder=member.isdir()), content)
+        for name, data in _programs(work).items():
+            entry = tarfile.TarInfo(f"{FOLDER.lstrip('/')}/{OWN_FOLDER}/{name}")
+            entry.size = len(data)
+            tar.addfile(_owned(entry), BytesIO(data))
+    out.seek(0)
+
+
+def _programs(work: Work) -> dict[str, bytes]:
+    if not isinstance(work, NotebookJob):
+        return {}
+    program = (_PROGRAMS / "run_notebook.py").read_bytes()
+    return {"run_notebook.py": program, "notebook.json": work.model_dump_json().encode()}
+
+
+def _owned(entry: tarfile.TarInfo, *, folder: bool = False) -> tarfile.TarInfo:
+    entry.uid = entry.gid = NOTEBOOK_UID
+    entry.uname = entry.gname = ""
+    if folder:
+        entry.type, entry.mode = tarfile.DIRTYPE, 0o755
+    else:
+        entry.mode = 0o644 | (entry.mode & 0o111)
+    entry.mtime = entry.mtime or int(time.time())
+    return entry

@@ -1,0 +1,56 @@
+"""All queued jobs looked at together: where each stands, and which start now."""
+
+from collections import Counter
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+
+from hubernate_core.job import JobState
+from hubernate_core.job_queue import JobPlace, QueuedJob, line, next_jobs
+from hubernate_core.names import JobId, PlaceId, TenantId
+from hubernate_core.queue import Wait
+from hubernate_core.quota import amounts_of_job
+
+from ..context import Work
+from ..store import jobs, tenants, waits
+from ..store.jobs import JobRow
+from . import ledger, places
+
+
+@dataclass(frozen=True)
+class Looked:
+    """One look: the place of every job that could run, and those that start now, in turn."""
+
+    places: Mapping[JobId, JobPlace] = field(default_factory=dict)
+    go: tuple[JobId, ...] = ()
+
+
+def look(work: Work, at_once: int) -> Looked:
+    """Every queued job as it stands now. `at_once`: how many run on the platform at the same time."""
+    rows = jobs.going(work.tx)
+    queued = [row for row in rows if row.course.state is JobState.QUEUED and row.image]
+    if not queued:
+        return Looked()
+    running = Counter(str(row.tenant_id) for row in rows if row.course.state.holds)
+    active = tenants.with_ids(work.tx, {row.tenant_id for row in queued}, active_only=True)
+    found: dict[JobId, JobPlace] = {}
+    ready: dict[str, list[JobId]] = {}
+    held = ledger.held_in_each(work, active.values())
+    for tenant in active.values():
+        mine = [_queued(row) for row in queued if row.tenant_id == tenant.id]
+        starts = [places.as_wait(work, each) for each in waits.of_tenant(work.tx, tenant.id) if not each.cancelled_by]
+        stands = line(tenant.title or tenant.name, tenant.quota, held[tenant.id], starts, mine)
+        found |= {each.id: each for each in stands}
+        ready[tenant.id] = [each.id for each in stands if not each.why]
+    go = next_jobs(ready, running, at_once)
+    turn = f"The platform runs {at_once} jobs at once, and is at so many; teams take turns."
+    for job in {each for some in ready.values() for each in some} - set(go):
+        found[job] = replace(found[job], why=turn)
+    for row in queued:
+        found.setdefault(row.id, JobPlace(row.id, 0, 0, "The team is suspended; an admin can say more."))
+    return Looked(found, tuple(go))
+
+
+def _queued(row: JobRow) -> QueuedJob:
+    wanted = {**amounts_of_job(row.profile), "checkpoint_bytes": 0}
+    wait = Wait(PlaceId(row.id), TenantId(row.tenant_id), row.user, wanted, row.created_at)
+    return QueuedJob(wait, row.request.priority)

@@ -1,0 +1,36 @@
+"""The table of jobs."""
+
+from sqlalchemy import JSON, BigInteger, Boolean, Column, ForeignKey, Index, Integer, String, Table, Text
+
+from .columns import id_column, metadata, moment
+
+jobs = Table(
+    "jobs",
+    metadata,
+    id_column(primary_key=True),  # chosen by the client
+    Column("tenant_id", String(10), ForeignKey("tenants.id"), nullable=False),
+    Column("user", String(255), nullable=False),
+    Column("hub_name", String(255), nullable=False),
+    Column("request", JSON, nullable=False),
+    Column("state", String(10), nullable=False),
+    Column("attempt", Integer, nullable=False),
+    Column("retries", Integer, nullable=False),
+    Column("cancelling", Boolean, nullable=False),
+    Column("cancelled_by", String(255), nullable=False),
+    Column("reason", Text, nullable=False),
+    Column("profile", JSON, nullable=False),  # the profile as it was when it was asked for
+    id_column("server_id"),  # whose environment it runs in; null: no server's
+    id_column("operation_id"),  # the save that it waits for, or waited for
+    id_column("checkpoint_id"),
+    Column("image", String(500), nullable=False),  # registry/repository@digest; empty until that save is recorded
+    Column("exit_code", Integer),
+    Column("outputs", JSON, nullable=False),  # what was kept of the newest attempt
+    Column("left_out", JSON, nullable=False),  # what was not, and why
+    Column("log_bytes", BigInteger, nullable=False),
+    moment("created_at", nullable=False),
+    moment("started_at"),
+    moment("finished_at"),
+    Index(None, "state"),
+    Index(None, "tenant_id", "created_at"),
+    Index(None, "hub_name", "created_at"),
+)

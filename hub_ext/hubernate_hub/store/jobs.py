@@ -1,0 +1,158 @@
+"""Job rows."""
+
+from collections.abc import Iterable
+from dataclasses import dataclass, field, fields
+from datetime import datetime
+from typing import Any
+
+from sqlalchemy import Row, delete, func, insert, select, update
+
+from hubernate_core.job import Course, JobState
+from hubernate_core.job_request import JobRequest
+from hubernate_core.job_view import Output
+from hubernate_core.names import CheckpointId, JobId, OperationId, ServerId, TenantId
+from hubernate_core.profile import Profile
+
+from .database import Tx
+from .schema import jobs
+
+_HOLD = tuple(str(each) for each in JobState if each.holds)
+_AT_ONCE = 1000
+"""In one query: SQLite takes 32,766 values."""
+_OVER = tuple(str(each) for each in JobState if each.over)
+
+
+@dataclass(frozen=True)
+class JobRow:
+    """One job. `image` is ``registry/repository@digest``, empty until its environment is saved."""
+
+    id: JobId
+    tenant_id: TenantId
+    user: str
+    hub_name: str
+    request: JobRequest
+    course: Course
+    profile: Profile
+    created_at: datetime
+    server_id: ServerId | None = None
+    operation_id: OperationId | None = None
+    checkpoint_id: CheckpointId | None = None
+    image: str = ""
+    exit_code: int | None = None
+    cancelled_by: str = ""
+    outputs: tuple[Output, ...] = ()
+    left_out: tuple[str, ...] = field(default=())
+    log_bytes: int = 0
+
+
+_COURSE = tuple(each.name for each in fields(Course))
+_OWN = tuple(each.name for each in fields(JobRow) if each.name != "course")
+
+
+def get(tx: Tx, job: JobId) -> JobRow | None:
+    """One job."""
+    row = tx.execute(select(jobs).where(jobs.c.id == job)).one_or_none()
+    return None if row is None else _row(row)
+
+
+def lock(tx: Tx, job: JobId) -> JobRow | None:
+    """One job, held until the transaction ends: the first statement of every change to it."""
+    row = tx.execute(select(jobs).where(jobs.c.id == job).with_for_update()).one_or_none()
+    return None if row is None else _row(row)
+
+
+def going(tx: Tx, tenant: TenantId | None = None) -> list[JobRow]:
+    """Every job (of `tenant`) that is not over, in the order in which they were asked for."""
+    query = select(jobs).where(jobs.c.state.not_in(_OVER)).order_by(jobs.c.created_at, jobs.c.id)
+    if tenant is not None:
+        query = query.where(jobs.c.tenant_id == tenant)
+    return [_row(row) for row in tx.execute(query)]
+
+
+def waiting(tx: Tx, tenant: TenantId) -> int:
+    """How many of a tenant's jobs wait."""
+    query = select(func.count()).where(jobs.c.tenant_id == tenant, jobs.c.state == str(JobState.QUEUED))
+    return tx.execute(query).scalar_one()
+
+
+def holding(tx: Tx, tenants: Iterable[TenantId] | None = None) -> list[tuple[TenantId, str, Profile]]:
+    """Tenant, user and profile of the jobs of `tenants` (of all, if None) that count towards the quota."""
+    query = select(jobs.c.tenant_id, jobs.c.user, jobs.c.profile).where(jobs.c.state.in_(_HOLD))
+    if tenants is not None:
+        query = query.where(jobs.c.tenant_id.in_(sorted(tenants)))
+    return [(row.tenant_id, row.user, Profile.model_validate(row.profile)) for row in tx.execute(query)]
+
+
+def page(
+    tx: Tx, tenant: TenantId, *, hub_name: str | None = None, offset: int = 0, limit: int = 100
+) -> tuple[list[JobRow], int]:
+    """A tenant's jobs, newest first, and how many there are: of one person, or of all (None)."""
+    mine = [jobs.c.tenant_id == tenant] + ([] if hub_name is None else [jobs.c.hub_name == hub_name])
+    total = tx.execute(select(func.count()).select_from(jobs).where(*mine)).scalar_one()
+    query = select(jobs).where(*mine).order_by(jobs.c.created_at.desc(), jobs.c.id).offset(offset).limit(limit)
+    return [_row(row) for row in tx.execute(query)], total
+
+
+def add(tx: Tx, row: JobRow) -> None:
+    """Store a new job."""
+    tx.execute(insert(jobs).values(**_values(row)))
+
+
+def save(tx: Tx, row: JobRow) -> None:
+    """Store what became of a job."""
+    values = _values(row)
+    tx.execute(update(jobs).where(jobs.c.id == values.pop("id")).values(**values))
+
+
+def forget_before(tx: Tx, moment: datetime) -> None:
+    """Forget jobs that were over before `moment`; what is kept of them goes because nobody names it any more."""
+    tx.execute(delete(jobs).where(jobs.c.finished_at < moment))
+
+
+def forget_all_of(tx: Tx, tenant: TenantId) -> None:
+    """Forget a deleted tenant's jobs."""
+    tx.execute(delete(jobs).where(jobs.c.tenant_id == tenant))
+
+
+def known(tx: Tx, which: Iterable[JobId]) -> set[JobId]:
+    """Those of `which` that there are."""
+    names, found = sorted(which), set[JobId]()
+    for first in range(0, len(names), _AT_ONCE):
+        query = select(jobs.c.id).where(jobs.c.id.in_(names[first : first + _AT_ONCE]))
+        found |= set(tx.execute(query).scalars())
+    return found
+
+
+def files_of(tx: Tx) -> set[str]:
+    """Digests of the files that some job names."""
+    return set(tx.execute(select(jobs.c.request["files"].as_string()).distinct()).scalars()) - {""}
+
+
+def _row(row: Row[Any]) -> JobRow:
+    values = dict(row._mapping)
+    course = Course(**{name: values.pop(name) for name in _COURSE} | {"state": JobState(row.state)})
+    return JobRow(
+        **values
+        | {
+            "course": course,
+            "request": JobRequest.model_validate(values["request"]),
+            "profile": Profile.model_validate(values["profile"]),
+            "outputs": tuple(Output.model_validate(each) for each in values["outputs"]),
+            "left_out": tuple(values["left_out"]),
+        }
+    )
+
+
+def _values(row: JobRow) -> dict[str, Any]:
+    own = {name: getattr(row, name) for name in _OWN}
+    course = {name: getattr(row.course, name) for name in _COURSE} | {"state": str(row.course.state)}
+    return (
+        own
+        | course
+        | {
+            "request": row.request.model_dump(mode="json"),
+            "profile": row.profile.model_dump(mode="json"),
+            "outputs": [each.model_dump(mode="json") for each in row.outputs],
+            "left_out": list(row.left_out),
+        }
+    )

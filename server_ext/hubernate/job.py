@@ -1,0 +1,208 @@
+"""Jobs: the same script or notebook in a container of its own, in this notebook's very environment.
+
+job = hubernate.submit("train.py", args=["--epochs", "3"], outputs=["model"])
+job.logs(follow=True)
+job.outputs()[0].save("results")
+"""
+
+import sys
+from collections.abc import Iterable, Iterator, Mapping
+from pathlib import Path
+from time import monotonic
+from types import SimpleNamespace
+from typing import IO, Any
+
+from hubernate_core.errors import InvalidInput, NotFound
+from hubernate_core.job import JobState
+from hubernate_core.names import new_id
+
+from .link import Link, find_place
+from .snapshot import choose, pack
+
+_LOOK_S = 20.0
+
+
+def submit(
+    what: str,
+    *,
+    args: Iterable[str] = (),
+    parameters: Mapping[str, Any] | None = None,
+    files: Iterable[str] | None = None,
+    outputs: Iterable[str] = (),
+    env: str = "current",
+    **more: Any,
+) -> "Job":
+    """Run a script (``.py``, ``.sh``) or notebook (``.ipynb``) of the current folder as a job.
+
+    Args:
+        args: what the script is called with.
+        parameters: variables set in the notebook.
+        files: what goes along: files, folders, patterns. None: the Python modules of this folder.
+        outputs: files and folders that the job writes and that are kept, also when it fails. A notebook is kept anyway.
+        env: ``current``, saved first where it changed; ``checkpoint:ID``; ``image:NAME``; ``profile``.
+        more: ``profile`` (resources; default: those of the environment's own profile), ``name``, ``priority`` (high,
+            normal, low), ``retries``, ``timeout_s``, ``home`` (none, read-only, read-write).
+
+    Raises:
+        InvalidInput: naming what is wrong; nothing was submitted.  OverQuota, Conflict, NotFound, Unavailable.
+    """
+    asked = {"env": env, "outputs": list(outputs), **more}
+    return submit_by(Link(find_place("jobs")), work_of(what, args, parameters), files, **asked)
+
+
+def jobs() -> list["Job"]:
+    """Your newest jobs in this team."""
+    link = Link(find_place("jobs"))
+    return [Job(link, _read(each)) for each in link.get("")["items"]]
+
+
+def submit_by(link: Link, work: dict[str, Any], files: Iterable[str] | None, **asked: Any) -> "Job":
+    """As `submit`, by a way of the caller's. The files are those of the current folder."""
+    folder, main = Path.cwd(), str(work.get("script") or work.get("notebook"))
+    content, digest = pack(folder, choose(folder, main, files))
+    with content:
+        body = {"id": new_id(), "work": work, "files": digest, **asked}
+        try:
+            return _post(link, body)
+        except NotFound as problem:
+            if digest[:12] not in problem.message:
+                raise
+        link.send(f"/files/{digest}", content)
+    return _post(link, body)
+
+
+def _read(answer: dict[str, Any]) -> SimpleNamespace:
+    # No pydantic here: what people install in their environment is theirs to choose.
+    return SimpleNamespace(**answer | {"state": JobState(answer["state"])})
+
+
+def _post(link: Link, body: dict[str, Any]) -> "Job":
+    return Job(link, _read(link.call("POST", "", body)))
+
+
+def work_of(what: str, args: Iterable[str], parameters: Mapping[str, Any] | None) -> dict[str, Any]:
+    """What is to be run, by its name: a script with `args`, or a notebook with `parameters`.
+
+    Raises:
+        InvalidInput: it is given what the other kind takes.
+    """
+    if what.endswith(".ipynb"):
+        if given := tuple(args):
+            raise InvalidInput("args", f"a notebook takes parameters, not arguments such as {given[0]!r}")
+        return {"kind": "notebook", "notebook": what, "parameters": dict(parameters or {})}
+    if parameters:
+        raise InvalidInput("parameters", "a script takes args, not parameters")
+    return {"kind": "script", "script": what, "args": [str(each) for each in args]}
+
+
+class JobOutput:
+    """A file that was kept of a job."""
+
+    def __init__(self, link: Link, job: str, path: str, size: int) -> None:
+        self._link, self._job, self.path, self.size = link, job, path, size
+
+    def read(self) -> bytes:
+        """Its content."""
+        with self._link.stream("GET", f"/{self._job}/output", path=self.path) as answer:
+            return answer.read()
+
+    def save(self, folder: str | Path = ".") -> Path:
+        """Write it below `folder`, by its own path; what is there by that name is replaced."""
+        target = Path(folder) / self.path
+        target.parent.mkdir(parents=True, exist_ok=True)
+        with self._link.stream("GET", f"/{self._job}/output", path=self.path) as answer, target.open("wb") as file:
+            for piece in answer:
+                file.write(piece)
+        return target
+
+    def __repr__(self) -> str:
+        return f"<output {self.path}, {self.size} bytes>"
+
+
+class Job:
+    """A job. `info` is what was last heard of it: the fields of the API's `Job`."""
+
+    def __init__(self, link: Link, info: SimpleNamespace) -> None:
+        self._link, self.info = link, info
+
+    @classmethod
+    def find(cls, link: Link, job: str) -> "Job":
+        """The job of this id.
+
+        Raises:
+            NotFound: you have none.
+        """
+        return cls(link, _read(link.get(f"/{job}")))
+
+    @property
+    def id(self) -> str:
+        """Its id."""
+        return str(self.info.id)
+
+    @property
+    def state(self) -> JobState:
+        """Its state, asked for now."""
+        found: JobState = self._look().state
+        return found
+
+    def wait(self, timeout_s: float | None = None) -> "Job":
+        """Until it is over, however it ends: look at `info.state` and `info.why` then.
+
+        Raises:
+            TimeoutError: it is not over after `timeout_s` seconds; it goes on.
+        """
+        until = None if timeout_s is None else monotonic() + timeout_s
+        while not self.info.state.over:
+            left = _LOOK_S if until is None else min(_LOOK_S, until - monotonic())
+            if left <= 0:
+                raise TimeoutError(f"job {self.id} is {self.info.state} after {timeout_s} s; it goes on")
+            self._look(wait_s=left, known=str(self.info.state))
+        return self
+
+    def logs(self, *, follow: bool = False, to: IO[bytes] | None = None) -> None:
+        """Print its log as it was written; with `follow`, until it is over."""
+        out = to or getattr(sys.stdout, "buffer", None)
+        for piece in self.read_log(follow=follow):
+            if out is not None:
+                out.write(piece)
+                out.flush()
+            else:  # in a notebook
+                sys.stdout.write(piece.decode(errors="replace"))
+
+    def read_log(self, *, follow: bool = False) -> Iterator[bytes]:
+        """Its log in pieces; with `follow`, until it is over, one attempt's after the other's."""
+        offset, attempt = 0, ""
+        while True:
+            wait = {"wait_s": _LOOK_S} if follow else {}
+            content, headers = self._link.part(f"/{self.id}/log", offset=offset, **wait)
+            if attempt and headers["Log-Attempt"] != attempt:
+                offset, attempt = 0, headers["Log-Attempt"]
+                continue
+            offset, attempt = int(headers["Log-Next"]), headers["Log-Attempt"]
+            if content:
+                yield content
+            elif not follow:
+                return
+            if "Log-Over" in headers:
+                return
+
+    def outputs(self) -> list[JobOutput]:
+        """What was kept of it."""
+        return [JobOutput(self._link, self.id, each["path"], each["size"]) for each in self._look().outputs]
+
+    def cancel(self) -> "Job":
+        """End it; `wait` until that is so."""
+        self.info = _read(self._link.call("POST", f"/{self.id}/cancel"))
+        return self
+
+    def rerun(self) -> "Job":
+        """The same again, in the very environment it ran in."""
+        return Job(self._link, _read(self._link.call("POST", f"/{self.id}/rerun", {"id": new_id()})))
+
+    def _look(self, **query: Any) -> SimpleNamespace:
+        self.info = _read(self._link.get(f"/{self.id}", **query))
+        return self.info
+
+    def __repr__(self) -> str:
+        why = f": {self.info.why}" if self.info.why else ""
+        return f"<job {self.id} {self.info.label}, {self.info.state}{why}>"

@@ -1,0 +1,133 @@
+"""Logs on disk and over the API: whole, in order, whatever is written; and outputs that try to reach out."""
+
+import hashlib
+import io
+import os
+import tarfile
+from pathlib import Path
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from hubernate_hub.jobs.logs import CHUNK, LogWriter, read, size_of, tail
+from support.jobs import Site
+
+
+def whole(folder: Path) -> bytes:
+    """All that a reader is given."""
+    content, offset = bytearray(), 0
+    while (part := read(folder, offset)).content:
+        assert part.next > offset
+        content += part.content
+        offset = part.next
+    return bytes(content)
+
+
+@given(st.lists(st.binary(max_size=2000), max_size=30), st.integers(1, 30))
+def test_what_was_written_is_read_whatever_it_is_and_whoever_was_killed(
+    tmp_path_factory: pytest.TempPathFactory, pieces: list[bytes], killed_after: int
+) -> None:
+    folder = tmp_path_factory.mktemp("log")
+    for number, piece in enumerate(pieces):
+        if number % killed_after == 0:
+            writer = LogWriter(folder, 8 * CHUNK)  # another process goes on
+        writer.write(piece)
+    assert whole(folder) == b"".join(pieces)
+    assert size_of(folder) == sum(map(len, pieces))
+
+
+def test_of_a_log_over_its_limit_beginning_and_end_are_kept_and_the_gap_is_told(tmp_path: Path) -> None:
+    writer = LogWriter(tmp_path, 8 * CHUNK)
+    content = os.urandom(20 * CHUNK + 5)
+    for start in range(0, len(content), 700_000):
+        writer.write(content[start : start + 700_000])
+    kept = whole(tmp_path)
+    marker = b"\n[%d bytes of the log were not kept here]\n" % (13 * CHUNK)
+    assert kept == content[: 2 * CHUNK] + marker + content[15 * CHUNK :]
+    assert sum(each.stat().st_size for each in tmp_path.iterdir()) <= 8 * CHUNK
+    assert tail(tmp_path, 100) == content[-100:]
+    assert size_of(tmp_path) == len(content)
+
+
+@pytest.mark.docker
+def test_every_byte_comes_through_in_order(place: Site) -> None:
+    ada = place.member("ada")
+    script = r"""
+printf 'no newline'; printf '\033[31mred\033[0m\r50%%\r100%%\n'; printf '\377\376\000\001'
+head -c 40000 /dev/zero; printf '\n'
+seq 1 20000
+sleep 0.2; printf 'the end' >&2
+"""
+    job = ada.submit(script)
+    ada.until(job)
+    log = ada.log(job)
+    head = b"no newline\x1b[31mred\x1b[0m\r50%\r100%\n\xff\xfe\x00\x01" + b"\0" * 40000 + b"\n"
+    lines = b"".join(b"%d\n" % number for number in range(1, 20001))
+    assert log == head + lines + b"the end"
+
+
+@pytest.mark.docker
+def test_a_hundred_megabytes_are_followed_and_capped(place: Site) -> None:
+    ada = place.member("ada")
+    job = ada.submit("head -c 100000000 /dev/zero; printf end")
+    done = ada.until(job, timeout_s=200)
+    assert done["log_bytes"] == 100_000_003
+    log = ada.log(job)
+    kept = 64 * CHUNK
+    assert log.endswith(b"\0end")
+    assert kept - CHUNK <= len(log) <= kept + 100
+    assert b"bytes of the log were not kept here]" in log
+
+
+@pytest.mark.docker
+def test_outputs_that_reach_out_are_left_out_and_named(place: Site) -> None:
+    ada = place.member("ada")
+    script = """
+mkdir out sub; echo fine > out/fine; ln -s /etc out/etc; ln -s /etc/passwd out/passwd; mkfifo out/pipe
+echo real > sub/real; ln -s / up; ln -s sub alias; ln out/fine out/second
+"""
+    outputs = ["out", "up/etc/passwd", "alias/real", "up", "nothing"]
+    job = ada.submit(script, outputs=outputs)
+    done = ada.until(job)
+    kept = {each["path"] for each in done["outputs"]}
+    assert "out/fine" in kept or "out/second" in kept
+    assert kept <= {"out/fine", "out/second"}
+    told = "\n".join(done["left_out"])
+    for path in ("out/etc: it is a link", "out/passwd: it is a link", "up/etc/passwd: up is a symbolic link",
+                 "alias/real: alias is a symbolic link", "nothing: the job did not write it"):  # fmt: skip
+        assert path in told
+    for path in ("up/etc/passwd", "../../../../etc/passwd", "out/../../log-1/00000000"):
+        assert ada.get(f"{job}/output", params={"path": path}).status_code == 404
+    root = place.service.folder / "service" / "jobs" / job
+    assert not [each for each in root.rglob("*") if each.is_symlink()]
+
+
+@pytest.mark.docker
+def test_files_that_reach_out_are_refused(place: Site) -> None:
+    ada = place.member("ada")
+
+    def refused(**changes: Any) -> str:
+        out = io.BytesIO()
+        with tarfile.open(fileobj=out, mode="w") as tar:
+            entry = tarfile.TarInfo("file")
+            for name, value in changes.items():
+                setattr(entry, name, value)
+            tar.addfile(entry)
+        answer = ada.send(out.getvalue())
+        assert answer.status_code == 422, answer.text
+        return str(answer.json()["detail"])
+
+    assert "below the job's folder" in refused(name="../x")
+    assert "below the job's folder" in refused(name="/etc/x")
+    assert "below the job's folder" in refused(name="a/../../x")
+    assert "neither a file nor a folder" in refused(type=tarfile.SYMTYPE, linkname="/etc/passwd")
+    assert "neither a file nor a folder" in refused(type=tarfile.LNKTYPE, linkname="x")
+    assert "neither a file nor a folder" in refused(type=tarfile.CHRTYPE)
+    assert "belongs to the platform" in refused(name=".hubernate/run_notebook.py")
+    assert "no tar" in ada.send(b"not a tar at all" * 100).json()["detail"]
+    content = b"x" * 600
+    wrong = ada.ask("PUT", f"/tenants/physics/jobs/files/{hashlib.sha256(b'').hexdigest()}", content=content)
+    assert "not what its sha256 says" in wrong.json()["detail"]
+    assert not list((place.service.folder / "service" / "job-files").glob("*/*"))
