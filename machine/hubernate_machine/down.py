@@ -43,7 +43,7 @@ def down(settings: Settings, *, wait_s: float) -> bool:
         agent.stop(client, platform.instance)
         supervisor.stop(layout)
         orphans.end(layout)
-        if not left.running:
+        if not (left.running or left.jobs):
             firewall.remove_fence(client, platform.images.agent, fence(platform))
     for line in left.lines():
         out.print(line, soft_wrap=True)
@@ -52,14 +52,16 @@ def down(settings: Settings, *, wait_s: float) -> bool:
 
 @dataclass(frozen=True)
 class LeftBehind:
-    """Names of the notebook containers that are there after everything was asked to save and stop.
+    """Names of the containers that are there after everything was asked to save and stop.
 
-    The agent removes a container once it is saved: whoever is still there is not.
+    The agent removes a notebook's container once it is saved: whoever is still there is not. Jobs go on by themselves.
     """
 
     running: tuple[str, ...]
     unsaved: tuple[str, ...]
     """Stopped, with changes that no saved environment has."""
+    jobs: tuple[str, ...] = ()
+    """Running."""
 
     def lines(self) -> list[str]:
         """What a person must know of them."""
@@ -75,6 +77,11 @@ class LeftBehind:
                 "containers and nowhere else: do not remove them (nor run `docker container prune`). The next "
                 "`hubernate up` saves them."
             )
+        if self.jobs:
+            said.append(
+                f"[yellow]![/] Jobs that go on: {', '.join(self.jobs)}. The next `hubernate up` takes them up again, "
+                "with all that they wrote. The fence around them stays."
+            )
         where = "Homes and saved environments are where they were"
         if said:
             said.append(f"Everything else is stopped. {where}.")
@@ -84,15 +91,21 @@ class LeftBehind:
 
 
 def left_behind(client: docker.DockerClient, instance: str) -> LeftBehind:
-    """Notebook containers on the engine. One that was created and never ran has nothing to save."""
-    labels = [f"{INSTANCE_LABEL}={instance}", f"{ROLE_LABEL}=notebook"]
-    found = client.containers.list(all=True, filters={"label": labels}, ignore_removed=True)
-    states = {str(each.name): each.status for each in found if each.status not in ("created", "removing")}
+    """Notebooks and jobs on the engine. A notebook that was created and never ran has nothing to save."""
+    states, jobs = _states(client, instance, "notebook"), _states(client, instance, "job")
     stopped = ("exited", "dead")
     return LeftBehind(
         running=tuple(sorted(name for name, state in states.items() if state not in stopped)),
         unsaved=tuple(sorted(name for name, state in states.items() if state in stopped)),
+        jobs=tuple(sorted(name for name, state in jobs.items() if state not in stopped)),
     )
+
+
+def _states(client: docker.DockerClient, instance: str, role: str) -> dict[str, str]:
+    """Name and state of the containers of a role."""
+    labels = [f"{INSTANCE_LABEL}={instance}", f"{ROLE_LABEL}={role}"]
+    found = client.containers.list(all=True, filters={"label": labels}, ignore_removed=True)
+    return {str(each.name): each.status for each in found if each.status not in ("created", "removing")}
 
 
 def save_servers(platform: Platform, layout: Layout, wait_s: float) -> None:

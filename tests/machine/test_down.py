@@ -2,7 +2,7 @@
 
 import pytest
 
-from hubernate_core.names import ServerId, new_id
+from hubernate_core.names import ROLE_LABEL, ServerId, new_id
 from hubernate_machine.down import LeftBehind, left_behind
 from support.engine import drop_images, engine, push_base, registry, remove_all, start_notebook
 
@@ -20,6 +20,9 @@ def test_running_and_stopped_notebooks_are_told_apart() -> None:
             never.remove(force=True)
             client.containers.create(image, name=name, labels=labels, network_mode="none")
             assert left_behind(client, instance) == LeftBehind(running=(runs.name,), unsaved=(stopped.name,))
+            works = {**labels, ROLE_LABEL: "job"}
+            job = client.containers.run(image, "sleep 1000", detach=True, labels=works, network_mode="none")
+            assert left_behind(client, instance).jobs == (job.name,)
             assert left_behind(client, f"t{new_id()}") == LeftBehind((), ())
         finally:
             remove_all(client, instance)
@@ -37,6 +40,11 @@ def test_a_stopped_notebook_that_is_not_saved_is_named_and_not_called_saved() ->
 def test_a_notebook_left_running_is_named() -> None:
     text = " ".join(LeftBehind(("hbn-two",), ()).lines())
     assert "Left running, because they could not be saved: hbn-two" in text and "not saved yet" not in text
+
+
+def test_a_job_that_goes_on_is_named_with_the_fence_around_it() -> None:
+    text = " ".join(LeftBehind((), (), ("hbn-job",)).lines())
+    assert "Jobs that go on: hbn-job" in text and "The fence around them stays" in text
 
 
 def test_nothing_left() -> None:
