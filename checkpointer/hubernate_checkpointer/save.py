@@ -54,8 +54,7 @@ class Save:
         """The image of the container's present state, pushed and read back; it is proposed to the journal.
 
         Args:
-            only_changes: None instead of an image when nothing changed since the last recorded one, which is the one
-                that the order names, if it names one.
+            only_changes: None instead of an image when nothing changed since the last recorded one (the order's).
         """
         with self._exit:
             with self.reaching(Step.QUIESCED):
@@ -65,13 +64,10 @@ class Save:
             else:
                 with self.reaching(Step.CAPTURED):
                     self._first_layer(container, still=True)
-            if only_changes and self._is_still():
+            known = self._known.digest
+            if only_changes and known and self._order.unless_still in ("", known) and self._shown() == self._recorded():
                 return None
             return self._store()
-
-    def _is_still(self) -> bool:
-        known = self._known.digest
-        return bool(known) and self._order.unless_still in ("", known) and self._shown() == self._recorded()
 
     @contextmanager
     def reaching(self, step: Step) -> Iterator[None]:
@@ -96,8 +92,7 @@ class Save:
         self._below = self._exit.enter_context(Below(self._storage.lowers))
         self._known = self._recall(container)
         self._plan = Plan(self._known.index.seq, self._known.kept, self._known.layers)
-        self._index = self._known.index
-        self._own = list(self._known.layers)
+        self._index, self._own = self._known.index, list(self._known.layers)
         self._push = Push(
             tools.registry,
             order.repository,
