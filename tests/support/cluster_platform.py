@@ -230,7 +230,13 @@ def write_overlay(
         "registry_url": registry_url,
         "images": {"gate": ""},
         "mirrors": own_mirrors,
-        "kubernetes": {"namespace": platform.instance, "save_grace_s": 120, "destinations": destinations} | changes,
+        "kubernetes": {
+            "namespace": platform.instance,
+            "save_grace_s": 120,
+            "gate_cpu": "100m",
+            "destinations": destinations,
+        }
+        | changes,
     }
     tenants = [{"name": name, "title": name.title()} | _TENANT for name in ("research", "analytics")]
     files = {
@@ -249,7 +255,7 @@ def write_overlay(
 
 
 # Small enough for many of them on a test's machine.
-_SMALL = {"cpu_guarantee": "50m", "memory_guarantee": "128Mi", "disk_guarantee": "64Mi"}
+_SMALL = {"cpu_guarantee": "20m", "memory_guarantee": "128Mi", "disk_guarantee": "64Mi"}
 _PROFILES: list[dict[str, Any]] = [
     {
         "name": name,
