@@ -170,6 +170,16 @@ class Push:
             if size != layer.size:
                 raise Lost(f"the registry lost layer {layer.digest}")
 
+    def has(self, digest: str) -> bool:
+        """Whether the registry has the manifest and the config of an image that was stored long ago."""
+        patience = self._patience()
+        try:
+            manifest = patience.run(lambda: self._registry.manifest(self._repository, digest))
+            patience.run(lambda: self._registry.blob(self._repository, Base.config_digest(manifest)))
+        except NotFound:
+            return False
+        return True
+
     def close(self) -> None:
         """Stop what still runs and delete the spooled layers."""
         gone = Broken("the save ended")  # nothing to be patient about: an upload in progress gives up at once

@@ -37,8 +37,7 @@ _LONG_ROUND_S = 8.0
 class Save:
     """One save of one container under one order.
 
-    Raises (from `run`): any HubernateError, or OSError when this node's disk fails. Nothing is left but blobs, which
-    the registry's garbage collection takes.
+    Raises (from `run`): any HubernateError, or OSError when this node's disk fails. Of it only blobs may be left.
     """
 
     def __init__(self, tools: Tools, order: Order, reporter: Reporter) -> None:
@@ -64,10 +63,15 @@ class Save:
             else:
                 with self.reaching(Step.CAPTURED):
                     self._first_layer(container, still=True)
-            known = self._known.digest
-            if only_changes and known and self._order.unless_still in ("", known) and self._shown() == self._recorded():
-                return None
-            return self._store()
+            return None if only_changes and self._is_recorded() else self._store()
+
+    def _is_recorded(self) -> bool:
+        """Whether an image is recorded that holds all of this. What this operation pushed was read back; what is to do
+        instead of it may be of long ago, and is looked for (P1)."""
+        known, still = self._known, self._order.unless_still
+        layers = (*self._order.parent_layers[: known.kept], *(each.layer for each in known.layers))
+        same = bool(known.digest) and still in ("", known.digest) and self._shown() == layers
+        return same and (not still or self._push.has(still))
 
     @contextmanager
     def reaching(self, step: Step) -> Iterator[None]:
@@ -265,10 +269,6 @@ class Save:
     def _shown(self) -> tuple[Layer, ...]:
         """Our layers in the image of this save."""
         return (*self._order.parent_layers[: self._plan.kept], *(each.layer for each in self._own))
-
-    def _recorded(self) -> tuple[Layer, ...]:
-        """Our layers in the image that is recorded of this container."""
-        return (*self._order.parent_layers[: self._known.kept], *(each.layer for each in self._known.layers))
 
     def _store(self) -> SavedImage:
         """Config, manifest and tag; then everything is read back."""

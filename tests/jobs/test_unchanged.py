@@ -9,9 +9,10 @@ import pytest
 
 from hubernate_core.names import new_id
 from hubernate_core.operation import Step
+from hubernate_hub.store import jobs
 from support.engine import BaseImage
 from support.jobs import Site, site, tar_of
-from support.platform_service import STOPPING, Started, saved
+from support.platform_service import STOPPING, Started, eventually, saved
 
 pytestmark = pytest.mark.docker
 _FILES = tar_of({"run.sh": "echo hello"})
@@ -45,7 +46,8 @@ def test_it_waits_for_the_save_and_runs_in_it_by_digest(place: Site, started: St
     assert "is being saved; the notebook goes on" in first["why"]
     order = agent.order(started.seen())
     assert (str(order.kind), str(order.trigger), order.unless_still) == ("save", "job", "")
-    assert submit(place, token)["operation_id"] == first["operation_id"], "the second waits for the same save"
+    second = submit(place, token)
+    assert second["operation_id"] == first["operation_id"], "the second waits for the same save"
     made = saved()
     for step in STOPPING:
         agent.say(order, step)
@@ -56,11 +58,11 @@ def test_it_waits_for_the_save_and_runs_in_it_by_digest(place: Site, started: St
     ada = place.member("ada")
     found = ada.until(first["id"], "queued", "starting", "failed")
     assert found["operation_id"] == first["operation_id"]
-    third = submit(place, token)
-    again = agent.order(started.seen())
+    (again,) = eventually("it looks again", lambda: agent.poll(started.seen(), wait_s=5).orders)
+    assert ada.job(second["id"])["state"] == "queued", "that save may have looked before it was submitted"
     assert again.unless_still == made["digest"], "nothing is saved if the newest checkpoint still holds all"
     assert agent.say(again, Step.VERIFIED, still=made["digest"]) == "keep"
-    done = ada.until(third["id"])
+    done = ada.until(second["id"])
     assert done["image"].endswith(f"@{made['digest']}")
     assert done["checkpoint_id"] == checkpoint["id"]
     listed = place.service.person("ada", groups=("physics",))("GET", f"/servers/{started.id}/checkpoints").json()
@@ -100,6 +102,18 @@ def test_a_checkpoint_that_a_job_waits_for_is_not_deleted(place: Site, started: 
     assert ada.ask("DELETE", f"/checkpoints/{older['id']}").status_code == 204
     ada.cancel(blocker)
     ada.until(blocker)
+
+
+def test_a_job_of_somebody_who_left_the_team_is_not_started(place: Site, started: Started) -> None:
+    job, agent, ada = submit(place, started.ticket.relay_token), place.service.agent(), place.member("ada")
+    place.service.hub.groups["ada"] = ["chemistry"]
+    agent.finish(agent.order(started.seen()))
+    found = place.service.inside
+    eventually("it is ended", lambda: (row := found.store.now(jobs.get, job["id"])) and row.course.state.over)
+    place.service.hub.groups["ada"] = ["physics"]
+    told = ada.job(job["id"])
+    assert (told["state"], told["why"]) == ("failed", "ada is no longer in the team; it was not started")
+    assert not place.containers()
 
 
 def test_on_kubernetes_it_says_that_jobs_are_not_there_yet(tmp_path: Path, image: BaseImage) -> None:

@@ -16,7 +16,7 @@ from ..services import lifecycle
 from ..services.opening import Wish, open_operation
 from ..store import operations, servers
 from ..store.servers import ServerRow
-from .leavers import Leavers, out_of_team, save_and_stop
+from .leavers import Leavers, is_out, save_and_stop
 
 _log = logging.getLogger(__name__)
 
@@ -84,7 +84,7 @@ class HubSync:
             return
         if newest is not None and newest.operation.generation == row.generation and _stop_failed(newest):
             # Of whoever is still out a start would be refused: go on saving what is left.
-            if newest.operation.trigger is Trigger.LEFT_TEAM and await self._is_out(row):
+            if newest.operation.trigger is Trigger.LEFT_TEAM and await is_out(context, row):
                 await self._ring(await context.write(save_and_stop, row, Trigger.LEFT_TEAM))
             else:
                 await self._start_again(row)
@@ -92,14 +92,6 @@ class HubSync:
             exists = await context.hub.person(row.hub_name) is not None
             trigger = Trigger.FORGOTTEN if exists else Trigger.USER_DELETED
             await self._ring(await context.write(save_and_stop, row, trigger))
-
-    async def _is_out(self, row: ServerRow) -> bool:
-        """Whether its person is out of its team now; the hub lists nobody of whom it believes that nothing runs."""
-        person = await self._context.hub.person(row.hub_name)
-        if person is None:
-            return False
-        known = {row.hub_name: Active({}, person.groups)}
-        return bool(await self._context.read(out_of_team, [row], known))
 
     async def _start_again(self, row: ServerRow) -> None:
         """The stop failed and the hub has dropped the server: the hub starts it, the spawner adopts what runs."""

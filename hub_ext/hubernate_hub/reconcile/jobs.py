@@ -8,6 +8,7 @@ from datetime import timedelta
 from hubernate_core.errors import HubernateError
 from hubernate_core.job import JobState
 
+from ..apart import apart
 from ..context import Context
 from ..jobs.attempt import Attempt
 from ..jobs.logs import drop
@@ -16,6 +17,7 @@ from ..services import job_line
 from ..services import jobs as use_cases
 from ..store import jobs
 from ..store.jobs import JobRow
+from .leavers import is_out
 
 _SWEEP_S = 60.0
 _log = logging.getLogger(__name__)
@@ -43,11 +45,23 @@ class JobRounds:
         moved = {job for job, place in looked.places.items() if parts.places.get(job) != place}
         parts.places = looked.places
         context.bell.ring(*(f"job:{job}" for job in moved))
+        going = {row.id: row for row in rows}
         for job in looked.go:
-            admitted = await context.write(use_cases.admit, job)
-            if admitted is not None:
-                self._take_up([admitted])
-                context.bell.ring(f"job:{job}")
+            with apart(context.metrics, "jobs", "job not started", job=job):
+                await self._start(going[job])
+
+    async def _start(self, row: JobRow) -> None:
+        """Start a job whose turn it is, or end it if its person left the team while it waited (B32)."""
+        context = self._context
+        if await is_out(context, row):
+            why = f"{row.user} is no longer in the team; it was not started"
+            await context.write(use_cases.refuse, row.id, why)
+        else:
+            admitted = await context.write(use_cases.admit, row.id)
+            if admitted is None:
+                return
+            self._take_up([admitted])
+        context.bell.ring(f"job:{row.id}")
 
     def _take_up(self, rows: list[JobRow]) -> None:
         for row in rows:
@@ -59,8 +73,7 @@ class JobRounds:
 
     async def _take_environment(self, row: JobRow) -> None:
         try:
-            if await self._context.write(use_cases.take_environment, row.id) is not None:
-                self._context.bell.ring(f"job:{row.id}")
+            self._context.bell.ring(*await self._context.write(use_cases.take_environment, row.id))
         except HubernateError as problem:
             _log.error("a job's environment is not usable", extra={"job": row.id, "error": problem.message})
 

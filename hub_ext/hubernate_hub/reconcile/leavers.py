@@ -3,8 +3,9 @@
 import logging
 import time
 from collections.abc import Mapping, Sequence
+from typing import Protocol, TypeVar
 
-from hubernate_core.names import ServerId
+from hubernate_core.names import ServerId, TenantId
 from hubernate_core.operation import Kind, Trigger
 from hubernate_core.server import ServerState
 
@@ -55,7 +56,31 @@ class Leavers:
                     self._context.bell.ring(f"node:{node}", f"server:{row.id}")
 
 
-def out_of_team(work: Work, rows: Sequence[ServerRow], believed: Mapping[str, Active]) -> list[ServerRow]:
+class Theirs(Protocol):
+    """Something of a person's in a team."""
+
+    @property
+    def hub_name(self) -> str: ...
+    @property
+    def tenant_id(self) -> TenantId: ...
+
+
+T = TypeVar("T", bound=Theirs)
+
+
+async def is_out(context: Context, row: Theirs) -> bool:
+    """Whether its person is out of its team now, by the hub's word; of whom it does not know, nothing is concluded.
+
+    Raises:
+        Unavailable: the hub is away.
+    """
+    person = await context.hub.person(row.hub_name)
+    if person is None:
+        return False
+    return bool(await context.read(out_of_team, [row], {row.hub_name: Active({}, person.groups)}))
+
+
+def out_of_team(work: Work, rows: Sequence[T], believed: Mapping[str, Active]) -> list[T]:
     """Those of `rows` whose people are not in their team, as far as the hub tells."""
     circles = members.circles(work.tx, {row.tenant_id for row in rows})
     found = []

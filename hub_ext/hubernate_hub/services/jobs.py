@@ -5,10 +5,10 @@ from dataclasses import dataclass, replace
 from hubernate_core import refusal
 from hubernate_core.checkpoint import Checkpoint
 from hubernate_core.errors import Conflict, InvalidInput, NotAllowed, NotFound, OverQuota
-from hubernate_core.job import Course, Event, advance
+from hubernate_core.job import Course, Event, JobState, advance
 from hubernate_core.job_request import JobRequest
 from hubernate_core.job_view import Job
-from hubernate_core.names import CheckpointId, JobId, TenantId, is_id
+from hubernate_core.names import CheckpointId, JobId, ServerId, TenantId, is_id
 from hubernate_core.operation import Kind, Outcome, Trigger
 from hubernate_core.profile import Profile
 from hubernate_core.quota import amounts_of_job, decide
@@ -155,24 +155,39 @@ def with_checkpoint(work: Work, row: JobRow, found: Checkpoint) -> JobRow:
     return replace(row, checkpoint_id=found.id, image=image)
 
 
-def take_environment(work: Work, job: JobId) -> JobRow | None:
-    """A queued job whose environment was being saved goes on, or fails, once that save is over; None: not yet."""
+def take_environment(work: Work, job: JobId) -> tuple[str, ...]:
+    """A queued job whose environment was being saved goes on, or fails, once that save is over; which bells to ring.
+
+    Raises:
+        HubernateError: the environment has to be saved once more, which cannot be begun now; or its record is not ours.
+    """
     row = jobs.lock(work.tx, job)
     if row is None or row.course.state.over or row.image or row.operation_id is None:
-        return row
+        return ()
     found = operations.get(work.tx, row.operation_id)
     if found is not None and not found.operation.finished:
-        return None
+        return ()
     saved = None
     if found is not None and found.operation.outcome is not Outcome.FAILED and found.operation.checkpoint_id:
         saved = checkpoints.get(work.tx, found.operation.checkpoint_id)
-    if saved is None:
+    if found is None or saved is None:
         reason = "" if found is None else found.operation.reason
         why = f"the notebook's environment could not be saved: {reason or 'its save is gone'}"
-        return store(work, row, Event.REFUSED, why)
-    made = with_checkpoint(work, row, saved)
-    jobs.save(work.tx, made)
-    return made
+        store(work, row, Event.REFUSED, why)
+    elif found.operation.requested_at < row.created_at and _still_runs(work, found.operation.server_id):
+        # It may have looked before the job was submitted; one that stopped the notebook has not.
+        wish = Wish(Kind.SAVE, Trigger.JOB, by=row.user)
+        again = open_operation(work, found.operation.server_id, wish).operation
+        jobs.save(work.tx, replace(row, operation_id=again.id))
+        return f"job:{job}", f"node:{again.node}"
+    else:
+        jobs.save(work.tx, with_checkpoint(work, row, saved))
+    return (f"job:{job}",)
+
+
+def _still_runs(work: Work, server: ServerId) -> bool:
+    row = servers.get(work.tx, server)
+    return row is not None and row.state is ServerState.RUNNING
 
 
 def admit(work: Work, job: JobId) -> JobRow | None:
@@ -187,6 +202,13 @@ def admit(work: Work, job: JobId) -> JobRow | None:
     ):
         return None
     return store(work, replace(row, exit_code=None), Event.ADMITTED)
+
+
+def refuse(work: Work, job: JobId, reason: str) -> None:
+    """End a job that waits, for a reason that no attempt can change."""
+    row = jobs.lock(work.tx, job)
+    if row is not None and row.course.state is JobState.QUEUED:
+        store(work, row, Event.REFUSED, reason)
 
 
 def store(work: Work, row: JobRow, event: Event, reason: str = "") -> JobRow:
