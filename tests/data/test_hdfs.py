@@ -204,8 +204,11 @@ def test_whose_name_is_used_is_for_the_platform_to_say(platform: Platform, clust
     lead = platform.service.person("lead")
     refused = lead("POST", "/tenants/physics/sources", json={"source": spec(cluster)})
     assert refused.status_code == 403 and "platform admin" in refused.json()["detail"]
-    token = {"source": spec(cluster, user=""), "credential": {"values": {"token": cluster.token}}}
-    assert lead("POST", "/tenants/physics/sources", json=token).status_code == 201
+    bare = {"source": spec(cluster, user="")}
+    token = bare | {"credential": {"values": {"token": cluster.token}}}
+    for body in (bare, token):
+        assert lead("POST", "/tenants/physics/sources", json=body).status_code == 403, body
+    assert platform.root("POST", "/tenants/physics/sources", json=token).status_code == 201
     again = platform.root("POST", "/tenants/physics/sources", json={"source": spec(cluster, "more", prefix="data")})
     assert again.status_code == 409, "the same data twice"
     writing = spec(cluster, "writing", prefix="other") | {"grants": {"tenant": "write"}}

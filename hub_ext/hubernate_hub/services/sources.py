@@ -115,9 +115,10 @@ def is_all_under(work: Work, key: str) -> bool:
 def _check(work: Work, reader: Reader, spec: SourceSpec, known: Source | None) -> None:
     if isinstance(spec.place, FilesPlace):
         _check_folder(work, reader, spec.place)
-    if isinstance(spec.place, HdfsPlace) and spec.place.user and not reader.platform:
-        # A cluster that believes names believes everybody's: whose may be used is not for each team to say.
-        raise NotAllowed("an HDFS source with a user name is registered by a platform admin; or use a delegation token")
+    if isinstance(spec.place, HdfsPlace) and not reader.platform:
+        # A cluster without Kerberos believes any name, and takes none for a name too: which folder is a team's is not
+        # for the team to say.
+        raise NotAllowed("an HDFS source is registered by a platform admin, who says which folder is the team's")
     if isinstance(spec.place, HivePlace) and not reader.platform:
         # The same: it shows everybody every database.
         raise NotAllowed("a Hive metastore is registered by a platform admin, who says which databases are the team's")
