@@ -12,7 +12,9 @@ from .errors import InvalidInput, shorten
 
 NULL = "__HIVE_DEFAULT_PARTITION__"
 """What Hive writes for a row without a value."""
-_CONDITION = re.compile(r"\s*([A-Za-z_][A-Za-z0-9_]{0,127})\s*(!=|<=|>=|=|<|>)\s*(.*?)\s*", re.S)
+_CONDITION = re.compile(r"\s*([A-Za-z_][A-Za-z0-9_]{0,127})\s*(!=|<=|>=|=|<|>)(.*)", re.S)
+_LONGEST = 1000
+"""Characters of a condition; longer ones are not even looked at."""
 _VARIABLE = re.compile(r"\{(today|yesterday)(?:-([0-9]{1,4}))?(?::((?:%[YmdjHu]|[-_/.])+))?\}")
 _NUMBERS = re.compile(r"tinyint|smallint|int|integer|bigint|float|double|decimal.*")
 _COMPARE: dict[str, Callable[[Any, Any], bool]] = {
@@ -42,12 +44,12 @@ def parse_condition(text: str, today: date, field: str = "where") -> Condition:
     Raises:
         InvalidInput: it means none.
     """
-    found = _CONDITION.fullmatch(text)
-    if found is None or len(text) > 1000:
+    found = _CONDITION.fullmatch(text) if len(text) <= _LONGEST else None
+    if found is None:
         raise InvalidInput(
             field, f"{shorten(text, 80)!r} is not a condition such as 'dt>={{yesterday}}' or 'country=DE'"
         )
-    column, comparison, value = found.groups()
+    column, comparison, value = found[1], found[2], found[3].strip()
     if value[:1] == value[-1:] == "'" and len(value) > 1:
         value = value[1:-1]
     return Condition(column.lower(), comparison, fill(value, today, field))

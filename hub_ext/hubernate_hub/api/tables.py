@@ -36,7 +36,10 @@ class Selection:
 
     columns: Annotated[list[str] | None, Query(max_length=1000)] = None
     limit: Annotated[int, Query(ge=0)] = 0
-    where: Annotated[list[str] | None, Query(max_length=20, description="such as `dt>={yesterday}`; Hive only")] = None
+    where: Annotated[
+        list[Annotated[str, Field(max_length=1000)]] | None,
+        Query(max_length=20, description="such as `dt>={yesterday}`; Hive only"),
+    ] = None
 
 
 def add_tables(router: APIRouter, Asking: Any) -> None:
