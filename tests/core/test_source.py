@@ -124,6 +124,7 @@ CLOSED = [
     ("169.254.169.254", 80), ("::1", 80), ("::ffff:169.254.169.254", 80), ("::ffff:10.0.0.1", 80), ("fd00::1", 80),
     ("fe80::1%eth0", 80), ("fd00:ec2::254", 80), ("100.100.100.200", 80), ("224.0.0.1", 80), ("2002:7f00:1::", 80),
     ("8.8.8.8", 22), ("8.8.8.8", 6443), ("8.8.8.8", 10250), ("8.8.8.8", 2375), ("name.example.com", 80), ("", 80),
+    ("64:ff9b::a00:1", 80), ("64:ff9b::a9fe:a9fe", 80), ("fec0::1", 80), ("168.63.129.16", 80),
 ]  # fmt: skip
 
 
@@ -137,6 +138,8 @@ def test_what_the_admin_opened_is_open_and_no_more() -> None:
     assert not why_closed("10.1.2.3", 5432, opened) and not why_closed("8.8.8.8", 443, ())
     assert not why_closed("127.0.0.1", 9000, opened)
     assert why_closed("169.254.169.254", 80, opened), "metadata is never part of something larger"
+    assert why_closed("168.63.129.16", 80, opened) and why_closed("64:ff9b::a9fe:a9fe", 80, opened)
+    assert not why_closed("64:ff9b::808:808", 443, ()), "a public address by NAT64"
     assert why_closed("10.1.2.3", 6443, opened), "nor are the cluster's ports"
     assert not why_closed("169.254.169.254", 80, (parse_opening("169.254.169.254/32,port=80"),))
     assert why_closed("127.0.0.1", 9001, (parse_opening("127.0.0.1/32,port=9000"),))
