@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 
 from hubernate_hub.data.config import DataGateway
+from hubernate_hub.store import sources
 from support.platform_service import eventually, running
 
 from .conftest import Platform, people
@@ -205,3 +206,15 @@ def test_no_process_stays_behind(tmp_path: Path, shared: Path, data_settings: Da
         mine = workers()
         assert mine
     eventually("every worker is gone", lambda: not workers() & mine)
+
+
+def test_of_a_sources_views_the_newest_are_kept(platform: Platform, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("hubernate_hub.store.sources._VIEWS", 3)
+    platform.add(FILES)
+    for name in "abcde":
+        (platform.folder / "team" / f"{name}.csv").write_text("n\n1\n")
+        assert platform.notebook("GET", f"/files/sample?path={name}.csv").status_code == 200
+    store = platform.service.inside.store
+    (source,) = store.now(sources.everywhere)
+    kept = [name for name in "abcde" if store.now(sources.view, source.id, f"{name}.csv") is not None]
+    assert kept == ["c", "d", "e"]

@@ -11,9 +11,11 @@ import pyarrow as pa
 import pyarrow.orc as po
 import pyarrow.parquet as pq
 import pytest
+from sqlalchemy import select
 
 import hubernate
 from hubernate_core.errors import InvalidInput
+from hubernate_hub.store.schema import source_views
 from support import hadoop
 from support.hadoop import Where
 from support.metastore_4 import metastore_4
@@ -24,6 +26,7 @@ from support.webhdfs import webhdfs
 
 from .conftest import Platform
 
+TODAY = datetime.now(UTC).date().isoformat()
 YESTERDAY = (datetime.now(UTC).date() - timedelta(days=1)).isoformat()
 SALES = {"id": "int", "name": "string", "paid": "decimal(10,2)"}
 
@@ -127,6 +130,9 @@ def test_a_schema_has_the_partition_columns_and_a_sample_is_the_newest(shop: Pla
     assert old["found"]["rows"] == [[1, "n1", None, "2020-01-01", "DE"]]
     none = shop.notebook("GET", "/warehouse/sample", params={"path": "shop.sales/dt={today}"}).json()
     assert none["found"]["rows"] == [] and "no such partition" in none["found"]["note"]
+    store = shop.service.inside.store
+    kept = store.now(lambda tx: [row.path for row in tx.execute(select(source_views))])
+    assert "shop.sales/dt=2020-01-01" in kept and not any(f"dt={TODAY}" in path for path in kept)
 
 
 def test_rows_come_as_arrow_of_the_partitions_that_are_meant(shop: Platform) -> None:

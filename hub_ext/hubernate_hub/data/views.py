@@ -105,4 +105,7 @@ async def _kept(
         if known is None:
             raise
         return known, problem.message
+    if "/" in key and content.get("keys") and not content["parts"]:
+        # A partition that is not there: of such names there is no end.
+        return View(content, None, context.clock()), ""
     return await context.store.write(sources.keep_view, source, key, content, context.clock()), ""

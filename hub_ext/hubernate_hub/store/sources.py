@@ -14,6 +14,8 @@ from hubernate_core.source import Source, SourceSpec
 from .database import Tx
 from .schema import source_reads, source_views, sources
 
+_VIEWS = 500
+
 
 @dataclass(frozen=True)
 class Read:
@@ -116,7 +118,8 @@ def view(tx: Tx, source: SourceId, path: str) -> View | None:
 def keep_view(tx: Tx, seen: Source, path: str, content: dict[str, Any], now: datetime) -> View:
     """Store what was just seen of `seen`, unless it was changed or deleted meanwhile.
 
-    The schema before it stays beside it while it differs.
+    The schema before it stays beside it while it differs. The newest 500 of a source are kept: there are as many paths
+    as somebody cares to name.
     """
     source = seen.id
     known = view(tx, source, path)
@@ -128,6 +131,12 @@ def keep_view(tx: Tx, seen: Source, path: str, content: dict[str, Any], now: dat
         tx.execute(delete(source_views).where(where))
         values = {"source_id": source, "path_sha256": _digest(path), "path": path[:1024], "content": content}
         tx.execute(insert(source_views).values(**values, before=before, taken_at=now))
+        older = select(source_views.c.path_sha256).where(source_views.c.source_id == source)
+        older = older.order_by(source_views.c.taken_at.desc(), source_views.c.path_sha256).offset(_VIEWS)
+        drop = list(tx.execute(older).scalars())
+        if drop:
+            gone = source_views.c.path_sha256.in_(drop)
+            tx.execute(delete(source_views).where(source_views.c.source_id == source, gone))
     return View(content, before, now)
 
 
