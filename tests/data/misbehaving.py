@@ -41,8 +41,16 @@ def misbehaving(host: str = "127.0.0.1") -> Iterator[Misbehaving]:
             if name == "hang" and told.hanging:
                 told.released.wait(60)
                 return
+            if name == "wrong":
+                self.send_error(400)
+                return
             self.send_response(200)
-            self.send_header("Content-Length", "100000")
+            if name == "packed":
+                self.send_header("Content-Encoding", "gzip")
+            if name == "unknown":
+                self.send_header("Connection", "close")
+            else:
+                self.send_header("Content-Length", "100000")
             self.end_headers()
             if self.command == "HEAD":
                 return

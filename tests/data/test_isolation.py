@@ -105,7 +105,14 @@ def test_a_redirect_leads_nowhere_that_is_closed(both: Platform, web: Misbehavin
     assert both.notebook("GET", "/web/object?path=elsewhere").status_code == 403
     web.elsewhere = "file:///etc/passwd"
     answer = both.notebook("GET", "/web/object?path=elsewhere")
-    assert answer.status_code == 503 and "root:" not in answer.text
+    assert answer.status_code == 403 and "root:" not in answer.text
+
+
+def test_a_redirect_does_not_leave_encryption(both: Platform, web: Misbehaving) -> None:
+    """The source's own server may be reached in the clear; a public one only encrypted, whoever sends there."""
+    web.elsewhere = "http://8.8.8.8/x"
+    answer = both.notebook("GET", "/web/object?path=elsewhere")
+    assert answer.status_code == 403 and "encrypted" in answer.json()["detail"]
 
 
 def test_a_token_does_not_follow_to_another_host(both: Platform, web: Misbehaving) -> None:
@@ -114,6 +121,25 @@ def test_a_token_does_not_follow_to_another_host(both: Platform, web: Misbehavin
         web.elsewhere = f"http://127.0.0.2:{other.port}/x"
         assert both.notebook("GET", "/web/object?path=elsewhere").status_code == 200
         assert web.asked[-1][1] == "Bearer canary-1" and other.asked == [("GET", "")]
+    with misbehaving() as other_port:
+        web.elsewhere = f"http://127.0.0.1:{other_port.port}/x"
+        assert both.notebook("GET", "/web/object?path=elsewhere").status_code == 200
+        assert other_port.asked == [("GET", "")]
+    web.elsewhere = "/x"
+    assert both.notebook("GET", "/web/object?path=elsewhere").status_code == 200
+    assert [token for _, token in web.asked[-2:]] == ["Bearer canary-1"] * 2
+
+
+def test_a_file_is_as_long_as_it_is(both: Platform, web: Misbehaving) -> None:
+    assert both.notebook("GET", "/web/object?path=packed").content == b"x" * 100_000, "not unpacked"
+    answer = both.notebook("GET", "/web/object?path=unknown")
+    assert answer.status_code == 422 and "how long" in answer.json()["detail"]
+
+
+def test_a_wrong_request_is_not_the_sources_failure(both: Platform, web: Misbehaving) -> None:
+    for _ in range(4):
+        assert both.notebook("GET", "/web/object?path=wrong").status_code == 422
+    assert both.notebook("GET", "/web").json()["state"] == "closed"
 
 
 def test_a_name_is_judged_by_what_it_resolves_to(both: Platform, web: Misbehaving) -> None:

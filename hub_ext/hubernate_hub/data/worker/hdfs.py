@@ -37,7 +37,7 @@ class Hdfs:
         self._name_nodes = [url for url in (place.url, place.standby_url) if url]
         self._prefix = split_path(place.prefix)
         self._who = {"delegation": token} if token else {"user.name": place.user} if place.user else {}
-        self._pool = open_pool(ca_file, hops=0)
+        self._pool = open_pool(ca_file)
 
     def info(self, path: tuple[str, ...]) -> Entry:
         """What is at `path`."""

@@ -13,13 +13,13 @@ from .faults import Fault
 from .guard import GUARD
 
 
-def open_pool(ca_file: str, *, hops: int) -> urllib3.PoolManager:
-    """Connections, verified and with time limits; a redirect is followed at most `hops` times, nothing is retried."""
+def open_pool(ca_file: str) -> urllib3.PoolManager:
+    """Connections, verified and with time limits; no redirect is followed by itself, nothing is retried."""
     os.environ.pop("SSLKEYLOGFILE", None)
     return urllib3.PoolManager(
         ca_certs=ca_file or certifi.where(),
         timeout=urllib3.Timeout(connect=5, read=30),
-        retries=urllib3.Retry(total=hops, redirect=hops, connect=0, read=0, status=0, other=0),
+        retries=False,
     )
 
 
@@ -34,6 +34,13 @@ def check_encryption(url: str) -> None:
         GUARD.resolve(parts.hostname or "", parts.port or 80, encrypted=False)
 
 
+def kind_of(status: int) -> str:
+    """Of a `Fault`, by an HTTP status: a request that the source finds wrong says nothing of how the source does."""
+    if status == 416:
+        return "range"
+    return "invalid" if 400 <= status < 500 and status not in (408, 429) else "unavailable"
+
+
 def chunks(answer: Any, length: int, who: str) -> Iterator[bytes]:
     """The `length` bytes of a body; what is left of it is not read.
 
@@ -43,7 +50,8 @@ def chunks(answer: Any, length: int, who: str) -> Iterator[bytes]:
     left = length
     try:
         while left > 0:
-            part = answer.read(min(CHUNK, left))
+            # As they are stored: a server that packs them in spite of being asked not to counts its own bytes.
+            part = answer.read(min(CHUNK, left), decode_content=False)
             if not part:
                 raise Fault("unavailable", f"{who} broke off in the middle of the file")
             left -= len(part)
