@@ -14,7 +14,7 @@ from hubernate_core.source_view import Check, Column, Entry, Sample, Schema
 
 from .cells import as_json
 from .faults import Fault
-from .tree import Answer, Call
+from .tree import Answer, Call, offset_of
 
 BATCH = 8192
 _READS = re.compile(
@@ -77,7 +77,7 @@ def _test(session: Any) -> list[Check]:
 
 
 def _list(session: Any, arguments: dict[str, Any]) -> Answer:
-    limit, offset = arguments["limit"], int(arguments["after"] or 0)
+    limit, offset = arguments["limit"], offset_of(arguments["after"])
     rows = session.rows(_TABLES, (limit + 1, offset))
     session.close()
     entries = [Entry(path=f"{schema}.{table}", type="table") for schema, table in rows[:limit]]

@@ -7,7 +7,8 @@ class Fault(Exception):
     """What a call ended with.
 
     Args:
-        kind: ``not_found``, ``refused``, ``invalid``, ``changed`` (a precondition failed), ``unavailable``, ``large``.
+        kind: ``not_found``, ``refused``, ``invalid``, ``changed`` (a precondition failed), ``large``,
+            ``range`` (beyond the end), ``unavailable``: of these only the last says that the source does badly.
     """
 
     def __init__(self, kind: str, message: str) -> None:

@@ -20,7 +20,7 @@ from hubernate_core.source_view import Check, Entry
 
 from .faults import Fault, not_found
 from .guard import GUARD
-from .http_pool import check_encryption, chunks, open_pool
+from .http_pool import check_encryption, chunks, kind_of, open_pool
 from .tree import Piece
 
 _HOPS = 2
@@ -180,8 +180,8 @@ def _fault(answer: Any, path: tuple[str, ...], told_by: str) -> Fault:
     if answer.status == 400 and name == "IllegalArgumentException":
         return _Unknown("invalid", f"{told_by} does not know this request; it may be too old")
     if answer.status == 404:
-        return Fault("unavailable", "there is no WebHDFS at the source's URL")
-    return Fault("unavailable", f"{told_by} answered {answer.status} {name}".rstrip())
+        return Fault("invalid", "there is no WebHDFS at the source's URL")
+    return Fault(kind_of(answer.status), f"{told_by} answered {answer.status} {name}".rstrip())
 
 
 def _exception(content: bytes) -> str:

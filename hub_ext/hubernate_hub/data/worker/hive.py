@@ -12,7 +12,7 @@ from hubernate_core.source_view import Check, Column, Entry, Schema
 
 from .faults import Fault
 from .metastore import Metastore, Struct
-from .tree import Answer, Call
+from .tree import Answer, Call, offset_of
 
 _PARTITIONS_MAX = 10_000
 _DATABASE, _SD, _KEYS, _PARAMETERS, _KIND = 2, 7, 8, 9, 12  # of Table
@@ -60,7 +60,7 @@ def _test(place: HivePlace, call: Call) -> list[Check]:
 
 def _list(place: HivePlace, metastore: Metastore, arguments: dict[str, Any]) -> dict[str, Any]:
     """Tables, or a table's partitions, newest first."""
-    limit, offset = arguments["limit"], int(arguments["after"] or 0)
+    limit, offset = arguments["limit"], offset_of(arguments["after"])
     if arguments["path"]:
         database, name = find_table(place, arguments["path"])
         partitions = _select(metastore, database, name, _keys(metastore.table(database, name)), [])

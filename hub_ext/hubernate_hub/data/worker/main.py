@@ -65,7 +65,10 @@ def _as_fault(problem: Exception) -> Fault:
         return Fault("invalid", problem.message)
     if isinstance(problem, MemoryError) or "malloc" in str(problem) or type(problem).__name__ == "ArrowMemoryError":
         return Fault("large", "this takes more memory than one call may use; read a smaller part")
-    return Fault("unavailable", f"{type(problem).__name__}: {problem}")
+    # Of what was asked, or of what is in a file: a source that does not answer is an OSError, also with TLS, whose
+    # errors are both.
+    wrong = isinstance(problem, ValueError | KeyError | TypeError) and not isinstance(problem, OSError)
+    return Fault("invalid" if wrong else "unavailable", f"{type(problem).__name__}: {problem}")
 
 
 def _limit_memory(limit: int) -> None:

@@ -146,7 +146,7 @@ def _fault(problem: pymysql.MySQLError) -> Fault:
     if number == 1792:
         return Fault("refused", "the database is read here only; this statement would change it")
     if number in (1969, 3024, 1317):
-        return Fault("unavailable", "the query took longer than it may; ask for less, or add a condition")
-    if number in (1054, 1064, 1146, 1049, 1051, 1109, 1305):
+        return Fault("large", "the query took longer than it may; ask for less, or add a condition")
+    if number in (1054, 1064, 1146, 1049, 1051, 1109, 1305, 1222, 1241, 1242, 1690):
         return Fault("invalid", f"the database does not understand the query: {text}")
     return Fault("unavailable", f"the database does not answer ({number}): {text}")

@@ -118,7 +118,7 @@ def _fault(problem: psycopg.Error) -> Fault:
     if state == "25006":
         return Fault("refused", "the database is read here only; this statement would change it")
     if state == "57014":
-        return Fault("unavailable", "the query took longer than it may; ask for less, or add a condition")
-    if state[:2] in ("42", "22", "0A") or state == "34000":
+        return Fault("large", "the query took longer than it may; ask for less, or add a condition")
+    if state[:2] in ("42", "22", "0A", "21", "54", "P0") or state == "34000":
         return Fault("invalid", f"the database does not understand the query: {text}")
     return Fault("unavailable", f"the database does not answer: {text}")

@@ -16,6 +16,7 @@ from hubernate_core.source_view import Check, Entry
 from ..frames import CHUNK
 from .faults import Fault, not_found
 from .guard import GUARD
+from .http_pool import kind_of
 from .tree import Piece
 
 _T = TypeVar("_T")
@@ -268,7 +269,10 @@ def _fault(problem: ClientError, path: str) -> Fault:
     if code in ("416", "InvalidRange"):
         return Fault("range", "beyond the end of the object")
     message = problem.response.get("Error", {}).get("Message", "")
-    return Fault("unavailable", f"the store answered {code}: {message}")
+    status = int(problem.response.get("ResponseMetadata", {}).get("HTTPStatusCode", 0))
+    # A store tells with 400 that the bytes of a request came too slowly.
+    kind = "unavailable" if code == "RequestTimeout" else kind_of(status)
+    return Fault(kind, f"the store answered {code}: {message}")
 
 
 def _failed_listing(fault: Fault) -> list[Check]:

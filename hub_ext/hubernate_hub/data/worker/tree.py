@@ -1,10 +1,13 @@
 """The words in which the worker's parts talk: what is called, what is answered, and files in folders."""
 
+import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any, Protocol
 
 from hubernate_core.source_view import Check, Entry
+
+from .faults import Fault
 
 Answer = tuple[dict[str, Any], Iterator[bytes]]
 
@@ -30,6 +33,17 @@ class Piece:
     start: int
     length: int
     chunks: Iterator[bytes]
+
+
+def offset_of(after: str) -> int:
+    """Where a page of tables begins, by what the page before gave as `next`.
+
+    Raises:
+        Fault: it is none.
+    """
+    if not re.fullmatch(r"[0-9]{0,9}", after or ""):
+        raise Fault("invalid", "after: this is not what the page before gave as 'next'; ask from the beginning")
+    return int(after or 0)
 
 
 class Tree(Protocol):
