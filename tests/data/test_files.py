@@ -2,9 +2,11 @@
 
 import hashlib
 import os
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
+import httpx
 import pytest
 
 from hubernate_hub.data.config import DataGateway
@@ -122,6 +124,23 @@ def test_a_write_is_seen_when_all_of_it_came(platform: Platform) -> None:
     assert platform.notebook("GET", "/files/object?path=new/deep/y.bin").status_code == 404
     deep = platform.folder / "team/new/deep"
     eventually("no half of it lies about", lambda: {path.name for path in deep.iterdir()} == {"x.bin"})
+
+
+def test_an_upload_that_stalls_is_ended(platform: Platform) -> None:
+    platform.add(granted("write"))
+    platform.service.inside.data.settings.stall_s = 2
+    team = platform.folder / "team"
+
+    def stalled() -> Any:
+        yield os.urandom(1_000_000)
+        eventually("it has begun", lambda: any(team.iterdir()))
+        eventually("it is given up while its sender is still there", lambda: not any(team.iterdir()))
+
+    with suppress(httpx.TransportError):  # the service closes the connection, in the middle of what is sent or after it
+        answer = platform.notebook("PUT", "/files/object?path=x.bin", content=stalled())
+        assert answer.status_code == 422 and "nothing came for 2 s" in answer.json()["detail"]
+    assert platform.notebook("GET", "/files/object?path=x.bin").status_code == 404
+    assert platform.notebook("GET", "/files").json()["state"] == "closed"
 
 
 def test_reading_is_not_writing(platform: Platform) -> None:

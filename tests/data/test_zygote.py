@@ -7,6 +7,7 @@ import socket
 import psutil
 import pytest
 
+from hubernate_core.errors import Unavailable
 from hubernate_hub.data.config import DataGateway
 from hubernate_hub.data.frames import FORK, Gone
 from hubernate_hub.data.pool import Pool
@@ -84,11 +85,28 @@ def test_a_machine_that_gives_no_process_ends_none_that_works(monkeypatch: pytes
     service.close()
 
 
+def test_one_tenant_has_half_of_all_processes() -> None:
+    async def scene() -> None:
+        pool = Pool(DataGateway(workers=4, queue_s=0.5))
+        taken = [(key, await pool.take(key, "physics")) for key in ("one.1", "two.1")]
+        with pytest.raises(Unavailable):
+            await pool.take("three.1", "physics")
+        taken += [(key, await pool.take(key, "biology")) for key in ("four.1", "five.1")]
+        key, process = taken.pop(0)
+        pool.give_back(key, process, healthy=True)
+        taken.append(("three.1", await pool.take("three.1", "physics")))
+        for key, process in taken:
+            pool.give_back(key, process, healthy=True)
+        await pool.close()
+
+    asyncio.run(scene())
+
+
 def test_a_process_that_comes_free_goes_to_who_waits_for_one() -> None:
     async def scene() -> None:
         pool = Pool(DataGateway(workers=1, queue_s=30))
-        first = await pool.take("one.1")
-        waiting = asyncio.create_task(pool.take("other.1"))
+        first = await pool.take("one.1", "physics")
+        waiting = asyncio.create_task(pool.take("other.1", "biology"))
         await asyncio.sleep(0.05)
         pool.give_back("one.1", first, healthy=True)
         second = await asyncio.wait_for(waiting, 15)

@@ -103,7 +103,7 @@ class Calls:
         try:
             await lease.process.call(self._asked(opened, "write", arguments))
             try:
-                async for part in content:
+                async for part in self._in_time(content):
                     async with asyncio.timeout(self._settings.stall_s):
                         for at in range(0, len(part), CHUNK):
                             await lease.process.send(DATA, part[at : at + CHUNK])
@@ -117,6 +117,21 @@ class Calls:
             return head
         except BaseException as problem:  # noqa: BLE001  raised again, the process given back
             lease.fail(problem)
+
+    async def _in_time(self, content: AsyncIterator[bytes]) -> AsyncIterator[bytes]:
+        parts, stall_s = aiter(content), self._settings.stall_s
+        while True:
+            try:
+                async with asyncio.timeout(stall_s):
+                    part = await anext(parts, None)
+            except TimeoutError as problem:
+                told = (
+                    f"nothing came for {stall_s:.0f} s, so the upload was ended and nothing was changed; send it again"
+                )
+                raise InvalidInput("body", told) from problem
+            if part is None:
+                return
+            yield part
 
     async def close(self) -> None:
         """End every process."""
@@ -151,7 +166,7 @@ class Calls:
                 retry_after_s=breaker.wait_s(now),
             )
         try:
-            process = await self._pool.take(opened.key)
+            process = await self._pool.take(opened.key, opened.source.tenant_id)
         except BaseException:
             breaker.gave_up()
             raise

@@ -31,9 +31,11 @@ class DataGateway(Configurable):  # type: ignore[misc]  # traitlets is not typed
         min=1,
         help="Calls of one source at the same time. Default 4: whoever hangs, hangs in its own four processes.",
     ).tag(config=True)
-    workers = Integer(32, min=1, help="Worker processes of all sources together. Default 32, about 50 MB each.").tag(
-        config=True
-    )
+    workers = Integer(
+        32,
+        min=1,
+        help="Worker processes of all sources together, at most half for one tenant. Default 32, about 50 MB each.",
+    ).tag(config=True)
     waiting_per_source = Integer(
         100,
         min=0,
@@ -49,7 +51,7 @@ class DataGateway(Configurable):  # type: ignore[misc]  # traitlets is not typed
     stall_s = Float(
         60,
         min=0.1,
-        help="Seconds without a byte, from the source or toward the reader, after which a transfer ends. Default 60.",
+        help="Seconds without a byte, of source or reader, after which a transfer ends, also an upload. Default 60.",
     ).tag(config=True)
     idle_s = Float(
         60, min=0, help="Seconds a process without work stays, so that the next call begins at once. Default 60."

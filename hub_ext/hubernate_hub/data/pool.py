@@ -21,9 +21,10 @@ _REAP_S = 5.0
 
 @dataclass
 class _Lane:
-    """The processes of one version of one source."""
+    """The processes of one version of one source. `share`: its tenant's, of all processes."""
 
     slots: asyncio.Semaphore
+    share: asyncio.Semaphore
     idle: list[tuple[float, Process]] = field(default_factory=list)
     waiting: int = 0
     busy: int = 0
@@ -35,26 +36,32 @@ class Pool:
     def __init__(self, settings: DataGateway) -> None:
         self._settings = settings
         self._lanes: dict[str, _Lane] = {}
+        self._shares: dict[str, asyncio.Semaphore] = {}
         self._all = asyncio.Semaphore(settings.workers)
         self._wanting = 0
         """Calls that wait because all processes of the platform are taken."""
         self._zygote = Zygote()
         self._reaper: asyncio.Task[None] | None = None
 
-    async def take(self, key: str) -> Process:
+    async def take(self, key: str, tenant: str) -> Process:
         """A process of this source's own, given back by `give_back`.
 
         Raises:
-            Unavailable: all of the source's are busy, and stay so.
+            Unavailable: all of the source's are busy, or its tenant has its half of all, and stay so.
         """
         self._begin()
-        lane = self._lanes.setdefault(key, _Lane(asyncio.Semaphore(self._settings.workers_per_source)))
+        lane = self._lane(key, tenant)
         if lane.waiting >= self._settings.waiting_per_source and lane.slots.locked():
             raise _busy()
         lane.waiting += 1
         try:
             async with asyncio.timeout(self._settings.queue_s):
                 await lane.slots.acquire()
+                try:
+                    await lane.share.acquire()
+                except BaseException:
+                    lane.slots.release()
+                    raise
         except TimeoutError as problem:
             raise _busy() from problem
         finally:
@@ -68,15 +75,13 @@ class Pool:
                 self._end(process)
             return await self._fresh()
         except BaseException:
-            lane.busy -= 1
-            lane.slots.release()
+            self._free(lane)
             raise
 
     def give_back(self, key: str, process: Process, *, healthy: bool) -> None:
         """Return a process; one that is not at a call's end is killed."""
         lane = self._lanes[key]
-        lane.busy -= 1
-        lane.slots.release()
+        self._free(lane)
         if healthy and not process.is_gone() and not self._wanting:
             lane.idle.append((time.monotonic(), process))
             return
@@ -103,6 +108,18 @@ class Pool:
                 self._end(process)
             lane.idle.clear()
         await self._zygote.close()
+
+    def _lane(self, key: str, tenant: str) -> _Lane:
+        if key not in self._lanes:
+            # Half of all: one tenant's hanging sources leave the others theirs.
+            share = self._shares.setdefault(tenant, asyncio.Semaphore(max(1, self._settings.workers // 2)))
+            self._lanes[key] = _Lane(asyncio.Semaphore(self._settings.workers_per_source), share)
+        return self._lanes[key]
+
+    def _free(self, lane: _Lane) -> None:
+        lane.busy -= 1
+        lane.slots.release()
+        lane.share.release()
 
     async def _fresh(self) -> Process:
         if self._all.locked():
@@ -149,4 +166,6 @@ class Pool:
 
 
 def _busy() -> Unavailable:
-    return Unavailable("everybody is reading this source just now; try again in a moment", retry_after_s=2)
+    return Unavailable(
+        "everybody is reading this source, or many of the team's, just now; try again in a moment", retry_after_s=2
+    )
