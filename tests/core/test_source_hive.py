@@ -7,8 +7,8 @@ from typing import Any
 import pytest
 from pydantic import TypeAdapter, ValidationError
 
-from hubernate_core.errors import InvalidInput
-from hubernate_core.source_location import folder_in
+from hubernate_core.errors import Conflict, InvalidInput, NotAllowed
+from hubernate_core.source_location import folder_in, holder
 from hubernate_core.source_partition import NULL, Condition, fill, parse_condition, select
 from hubernate_core.source_place import Place, clash
 
@@ -103,6 +103,32 @@ def test_a_location_is_a_folder_of_the_source_that_covers_it(held: Place, locati
 def test_a_location_does_not_lead_out(path: str) -> None:
     with pytest.raises(InvalidInput):
         folder_in(S3, f"s3a://lake/{path}")
+
+
+def test_thousands_of_partitions_are_found_in_one_source() -> None:
+    many = {f"s{at}": place(kind="s3", bucket="lake", prefix=f"team/{at}") for at in range(200)}
+    began = process_time()
+    name, folders = holder(many, [f"s3a://lake/team/199/sales/d={at}" for at in range(10_000)], "shop.sales")
+    assert (name, folders[7], len(folders)) == ("s199", ("sales", "d=7"), 10_000)
+    assert process_time() - began < 2
+    with pytest.raises(InvalidInput, match="over 1000 folders"):
+        holder(many, [f"s3a://lake/team/199/d={at}/h=0" for at in range(1001)], "shop.sales")
+
+
+@pytest.mark.parametrize(
+    ("locations", "error", "told"),
+    [
+        (["s3a://lake/team/x"], NotAllowed, "no source that you may read covers"),
+        (["s3a://lake/team/data/x", "s3a://lake/team/x"], NotAllowed, "no source that you may read covers"),
+        (["s3a://lake/team/data/x", "s3a://lake/beside/x"], InvalidInput, "beside, near"),
+        (["s3a://lake/team/data/x", "s3a://lake/team/data/both/x"], Conflict, "far, near"),
+    ],
+)
+def test_a_table_lies_in_exactly_one_source(locations: list[str], error: type[Exception], told: str) -> None:
+    far = place(kind="s3", bucket="lake", endpoint="https://far.example.com", prefix="team/data/both")
+    beside = place(kind="s3", bucket="lake", prefix="beside")
+    with pytest.raises(error, match=told):
+        holder({"near": S3, "far": far, "beside": beside, "hdfs": HDFS}, locations, "shop.sales")
 
 
 @pytest.mark.parametrize(

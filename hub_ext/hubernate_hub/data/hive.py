@@ -4,16 +4,17 @@ Two processes are asked, one for each source: neither knows the other's credenti
 reader could not open by itself.
 """
 
+import asyncio
 from dataclasses import dataclass
 from typing import Any
 from urllib.parse import unquote
 
-from hubernate_core.errors import Conflict, InvalidInput, NotAllowed, shorten
-from hubernate_core.source_location import folder_in
+from hubernate_core.errors import Conflict, InvalidInput
+from hubernate_core.source_location import holder
 from hubernate_core.source_partition import Condition, fill, parse_condition
 from hubernate_core.source_path import join_path
 
-from ..context import Context, Work
+from ..context import Context
 from . import access
 from .calls import Opened
 from .parts import DataParts
@@ -58,40 +59,22 @@ async def locate(context: Context, data: DataParts, reader: Reader, found: dict[
     """The reader's source that covers every location of the table, opened.
 
     Raises:
-        InvalidInput: the table's files cannot be read as rows, or lie in several sources.
+        InvalidInput: the table's files cannot be read as rows, or lie in several sources or very many folders.
         NotAllowed: no source that the reader may read covers it.
-        Conflict: more than one does.
+        Conflict: more than one does, or it was changed meanwhile.
     """
     path = str(found["path"])
     if found["why_not"]:
         raise InvalidInput("path", f"{path}: {found['why_not']}")
     locations = [str(part["location"]) for part in found["parts"]] or [str(found["location"])]
 
-    def use(work: Work) -> tuple[Opened, list[str]]:
-        visible = access.visible(work, reader)
-        names, folders = set(), []
-        for location in locations:
-            held = {each.name: folder for each in visible if (folder := folder_in(each.place, location)) is not None}
-            if not held:
-                raise NotAllowed(
-                    f"rows of {path} lie in {shorten(location, 200)}, which no source that you may read covers; an"
-                    " admin registers one of kind s3 or hdfs there, or grants it to you"
-                )
-            if len(held) > 1:
-                raise Conflict(
-                    f"rows of {path} lie in {shorten(location, 200)}, which the sources {', '.join(sorted(held))} could"
-                    " both be, at different stores; an admin keeps the right one"
-                )
-            ((name, folder),) = held.items()
-            names.add(name)
-            folders.append(join_path(folder))
-        if len(names) > 1:
-            raise InvalidInput(
-                "where",
-                f"these partitions of {path} lie in several sources ({', '.join(sorted(names))}); ask for fewer",
-            )
-        return access.open_source(work, data.cipher, reader, names.pop()), folders
-
-    opened, folders = await context.read(use)
+    visible = {each.name: each for each in await context.read(lambda work: access.visible(work, reader))}
+    places = {name: each.place for name, each in visible.items()}
+    # On a thread, and in no transaction: a table may have thousands of partitions.
+    name, found_in = await asyncio.to_thread(holder, places, locations, path)
+    opened = await context.read(lambda work: access.open_source(work, data.cipher, reader, name))
+    if opened.source.place != places[name]:
+        raise Conflict(f"the source {name!r} was changed just now; ask again")
+    folders = [join_path(folder) for folder in found_in]
     parts = [{"path": folder, "values": part["values"]} for folder, part in zip(folders, found["parts"], strict=False)]
     return Scan(opened, {name: found[name] for name in ("columns", "keys", "format")} | {"path": "", "folders": parts})
