@@ -3,6 +3,7 @@
 import asyncio
 import os
 import socket
+import ssl
 
 import psutil
 import pytest
@@ -12,6 +13,7 @@ from hubernate_hub.data.config import DataGateway
 from hubernate_hub.data.frames import FORK, Gone
 from hubernate_hub.data.pool import Pool
 from hubernate_hub.data.worker import zygote as program
+from hubernate_hub.data.worker.main import _as_fault
 from hubernate_hub.data.zygote import Zygote
 from support.platform_service import eventually
 
@@ -119,3 +121,14 @@ def test_a_process_that_comes_free_goes_to_who_waits_for_one() -> None:
 
 def alive(pid: int) -> bool:
     return psutil.pid_exists(pid) and psutil.Process(pid).status() != psutil.STATUS_ZOMBIE
+
+
+@pytest.mark.parametrize(
+    ("problem", "kind"),
+    [
+        (ValueError("x"), "invalid"), (KeyError("x"), "invalid"), (TypeError("x"), "invalid"),
+        (ConnectionResetError(), "unavailable"), (ssl.SSLCertVerificationError("x"), "unavailable"),
+    ],
+)  # fmt: skip
+def test_only_a_source_that_does_not_answer_counts_against_it(problem: Exception, kind: str) -> None:
+    assert _as_fault(problem).kind == kind
