@@ -79,6 +79,9 @@ class Attempt:
             await self._make()
             status = "created"
         if status == "created":
+            if row.course.cancelling:
+                await self._end(Event.ENDED_BADLY, "")
+                return False
             path = self._parts.files.find(row.tenant_id, row.user, row.request.files)
             with TemporaryFile() as tar:
                 await asyncio.to_thread(pack, path, row.request.work, tar)
