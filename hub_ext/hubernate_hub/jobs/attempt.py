@@ -49,7 +49,7 @@ class Attempt:
         except Unavailable as problem:
             _log.warning("a job has to wait", extra=self._ids | {"error": problem.message})
         except HubernateError as problem:
-            await self._parts.engine.stop(self._name)
+            await self._parts.engine.stop(self._name, grace_s=1)
             await self._end(Event.REFUSED, problem.message)
         except Exception:
             # One job that cannot be understood must not end the loop, nor look as if it were going on.
@@ -138,12 +138,20 @@ class Attempt:
                     else:
                         await asyncio.wait({ended}, timeout=_TAIL_S)
             await ended
-            while await asyncio.to_thread(raw.move, writer):
-                pass
+            await self._move_rest(raw, writer)
         finally:
             ended.cancel()
             writer.close()
         return stopping
+
+    async def _move_rest(self, raw: RawLog, writer: LogWriter) -> None:
+        """Keep what an ended container left; of one that is to end no more than can be moved in a while."""
+        end, look_at = writer.size + raw.unread(writer), time.monotonic() + _LOOK_S
+        while writer.size < end and await asyncio.to_thread(raw.move, writer):
+            if time.monotonic() >= look_at:
+                if await self._is_to_end():
+                    return
+                look_at = time.monotonic() + _LOOK_S
 
     def _patience_s(self) -> float:
         started = self._row.course.started_at or self._context.clock()
@@ -197,7 +205,7 @@ class Attempt:
         )
         await self._context.write(_ended, row, event, reason)
         await self._parts.engine.remove(self._name)
-        self._parts.raw_log_of(row.id, row.course.attempt).unlink(missing_ok=True)
+        RawLog(self._parts.raw_log_of(row.id, row.course.attempt)).remove()
         _log.info("a job's attempt ended", extra=self._ids | {"event": str(event), "reason": reason})
         self._tell()
         self._context.bell.ring("jobs", "queue")

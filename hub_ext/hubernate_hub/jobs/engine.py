@@ -155,10 +155,10 @@ class Engine:
         finished = _moment(str(found.get("FinishedAt", "")))
         return State(found["Status"], int(found["ExitCode"]), bool(found.get("OOMKilled")), finished)
 
-    async def stop(self, container: str) -> None:
-        """End what runs, by SIGTERM and then by SIGKILL. Ended or gone already is fine."""
+    async def stop(self, container: str, grace_s: int = STOP_S) -> None:
+        """End what runs, by SIGTERM and `grace_s` later by SIGKILL. Ended or gone already is fine."""
         with contextlib.suppress(NotFound):
-            await self.run("end the job", lambda client: client.stop(container, timeout=STOP_S))
+            await self.run("end the job", lambda client: client.stop(container, timeout=grace_s))
 
     async def remove(self, container: str) -> None:
         """Remove a container whose log and outputs are kept. Gone already is fine."""
