@@ -174,6 +174,22 @@ echo real > sub/real; ln -s / up; ln -s sub alias; ln out/fine out/second
 
 
 @pytest.mark.docker
+def test_outputs_that_cannot_be_kept_are_left_out_with_the_reason_and_the_job_ends(place: Site) -> None:
+    ada = place.member("ada")
+    place.service.inside.jobs.settings.outputs_max_bytes = 1000  # type: ignore[union-attr]
+    script = "echo x > file; echo y > fine; mkdir big; head -c 2000000 /dev/zero > big/a; echo z > after"
+    job = ada.submit(script, outputs=["file/below/it", "fine", "big", "after"])
+    done = ada.until(job)
+    assert done["state"] == "succeeded"
+    assert [each["path"] for each in done["outputs"]] == ["fine"]
+    below, big, after = done["left_out"]
+    assert below.startswith("file/below/it: ")
+    assert big == "big: with big/a and its 2 MB the outputs are larger than what is kept"
+    assert after == "after: it comes after what was too much"
+    place.is_empty()
+
+
+@pytest.mark.docker
 def test_files_that_reach_out_are_refused(place: Site) -> None:
     ada = place.member("ada")
 

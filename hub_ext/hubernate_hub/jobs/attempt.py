@@ -175,7 +175,7 @@ class Attempt:
         paths, most = (*own, *row.request.outputs), parts.settings.outputs_max_bytes
         if not paths:
             return Kept()
-        return await parts.engine.run(
+        return await parts.engine.copy(
             "keep the job's outputs", lambda client: collect(client, self._name, paths, target, most)
         )
 

@@ -66,6 +66,9 @@ class Engine:
     def __init__(self, url: str = "", timeout_s: int = 60) -> None:
         self._url, self._timeout_s = url, timeout_s
         self._calls = ThreadPoolExecutor(8, thread_name_prefix="jobs")
+        # What takes minutes has threads of its own, or ending a job would wait for somebody's image.
+        self._pulls = ThreadPoolExecutor(4, thread_name_prefix="job-images")
+        self._copies = ThreadPoolExecutor(4, thread_name_prefix="job-outputs")
         self._networks = asyncio.Lock()
         self._client: APIClient | None = None
 
@@ -90,8 +93,10 @@ class Engine:
         Raises:
             NotFound: the registry does not have it.
         """
+        if await self.run("look for the image", lambda client: _has_image(client, reference)):
+            return
         try:
-            await self.run("fetch the image", lambda client: _ensure_image(client, reference))
+            await self._on(self._pulls, "fetch the image", lambda client: _pull(client, reference))
         except NotFound as problem:
             raise NotFound(
                 f"the registry does not have {reference}; choose another checkpoint, image or profile"
@@ -188,16 +193,23 @@ class Engine:
 
     async def run(self, what: str, call: Callable[[APIClient], _T]) -> _T:
         """`call` on a thread; `what` is attempted, for the error's message."""
+        return await self._on(self._calls, what, call)
 
+    async def copy(self, what: str, call: Callable[[APIClient], _T]) -> _T:
+        """As `run`, for what may take minutes."""
+        return await self._on(self._copies, what, call)
+
+    async def _on(self, pool: ThreadPoolExecutor, what: str, call: Callable[[APIClient], _T]) -> _T:
         def work() -> _T:
             with _own_errors(what):
                 return call(self._connect())
 
-        return await asyncio.get_running_loop().run_in_executor(self._calls, work)
+        return await asyncio.get_running_loop().run_in_executor(pool, work)
 
     async def close(self) -> None:
         """Give the threads back; containers run on."""
-        self._calls.shutdown(wait=False, cancel_futures=True)
+        for pool in (self._calls, self._pulls, self._copies):
+            pool.shutdown(wait=False, cancel_futures=True)
         if self._client is not None:
             self._client.close()
 
@@ -213,14 +225,34 @@ def is_link(client: APIClient, container: str, path: str) -> bool:
 
     Raises:
         NotFound: there is nothing.
+        Conflict: the engine cannot look, such as below a file.
     """
-    url = client._url("/containers/{0}/archive", container)  # type: ignore[attr-defined]  # there is no public way
-    answer = client.head(url, params={"path": path}, timeout=client.timeout)
-    if answer.status_code == 404:
-        raise NotFound("there is nothing by that path")
-    answer.raise_for_status()
-    state = json.loads(base64.b64decode(answer.headers["X-Docker-Container-Path-Stat"]))
+    with _archive(client, client.head, container, path) as answer:
+        state = json.loads(base64.b64decode(answer.headers["X-Docker-Container-Path-Stat"]))
     return bool(state["mode"] & _SYMLINK)
+
+
+@contextlib.contextmanager
+def read_archive(client: APIClient, container: str, path: str, piece: int) -> Iterator[Iterator[bytes]]:
+    """The tar of `path` in a container, in pieces; the engine is told to stop where not all is read. docker-py's own
+    call waits for the next byte without end.
+
+    Raises:
+        NotFound, Conflict: as `is_link`.
+    """
+    with _archive(client, client.get, container, path) as answer:
+        yield answer.iter_content(piece)
+
+
+def _archive(client: APIClient, method: Callable[..., Any], container: str, path: str) -> requests.Response:
+    url = client._url("/containers/{0}/archive", container)  # type: ignore[attr-defined]  # there is no public way
+    answer: requests.Response = method(url, params={"path": path}, timeout=client.timeout, stream=True)
+    if answer.ok:
+        return answer
+    with answer:
+        if answer.status_code == 404:
+            raise NotFound("there is nothing by that path")
+        raise Conflict(f"the engine could not read it (it answered {answer.status_code}); is a part of its way a file?")
 
 
 def _attempt(row: dict[str, Any]) -> Attempt | None:
@@ -238,13 +270,18 @@ def _moment(text: str) -> datetime | None:
     return datetime.fromisoformat(text[:19]).replace(tzinfo=UTC)
 
 
-def _ensure_image(client: APIClient, reference: str) -> None:
+def _has_image(client: APIClient, reference: str) -> bool:
     try:
         client.inspect_image(reference)  # type: ignore[no-untyped-call]
     except ImageNotFound:
-        for event in client.pull(reference, stream=True, decode=True):
-            if "error" in event:
-                raise _pull_error(reference, str(event["error"])) from None
+        return False
+    return True
+
+
+def _pull(client: APIClient, reference: str) -> None:
+    for event in client.pull(reference, stream=True, decode=True):
+        if "error" in event:
+            raise _pull_error(reference, str(event["error"]))
 
 
 def _pull_error(reference: str, said: str) -> HubernateError:
