@@ -11,8 +11,9 @@ from pathlib import Path
 import pytest
 
 from hubernate.snapshot import pack as pack_snapshot
-from hubernate_core.errors import InvalidInput
+from hubernate_core.errors import Conflict, InvalidInput, Unavailable
 from hubernate_core.job_request import ScriptJob
+from hubernate_hub.jobs import files as files_module
 from hubernate_hub.jobs.files import Files, check_tar, pack
 from support.jobs import tar_of
 
@@ -58,7 +59,7 @@ async def pieces(content: bytes) -> AsyncIterator[bytes]:
 def test_a_tar_that_would_hold_the_service_up_is_refused_and_nothing_is_kept(tmp_path: Path, name: str) -> None:
     content, why = BAD[name]
     content += END
-    files = Files(tmp_path, MAX)
+    files = Files(tmp_path, MAX, MAX)
     path = files.path("t123456789", "ada", hashlib.sha256(content).hexdigest())
     begun = time.process_time()
     with pytest.raises(InvalidInput, match=why) as refused:
@@ -96,3 +97,30 @@ def test_a_folder_with_a_size_and_odd_times_become_plain(tmp_path: Path) -> None
     with tarfile.open(fileobj=out) as tar:
         folder = tar.getmember("job/folder")
         assert (folder.size, folder.mtime < time.time() + 60) == (0, True)
+
+
+def test_what_is_kept_of_one_person_is_bounded(tmp_path: Path) -> None:
+    some = [tar_of({"run.sh": f"echo {number}"}) for number in range(3)]
+    files = Files(tmp_path, MAX, 2 * len(some[0]))
+
+    def send(content: bytes, user: str = "ada") -> Path:
+        path = files.path("t123456789", user, hashlib.sha256(content).hexdigest())
+        asyncio.run(files.keep(path, pieces(content)))
+        return path
+
+    kept = [send(each) for each in some[:2]]
+    with pytest.raises(Conflict, match=r"nothing was kept\. Files go an hour after"):
+        send(some[2])
+    send(some[1])  # again, it is there already
+    send(some[2], "eve")
+    assert sorted(kept[0].parent.iterdir()) == sorted(kept)
+
+
+def test_nothing_is_taken_while_the_disk_is_nearly_full(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(files_module, "FREE_MIN", 1.1)
+    content = tar_of({"run.sh": "true"})
+    files = Files(tmp_path, MAX, MAX)
+    path = files.path("t123456789", "ada", hashlib.sha256(content).hexdigest())
+    with pytest.raises(Unavailable, match="disk is nearly full"):
+        asyncio.run(files.keep(path, pieces(content)))
+    assert not path.exists()

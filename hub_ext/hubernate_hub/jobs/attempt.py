@@ -12,7 +12,7 @@ from datetime import timedelta
 from tempfile import TemporaryFile
 
 from hubernate_core import names
-from hubernate_core.errors import HubernateError, NotFound, Unavailable
+from hubernate_core.errors import HubernateError, NotFound, Unavailable, shorten
 from hubernate_core.job import Event, JobState, how_it_ended, timed_out
 from hubernate_core.job_request import NotebookJob
 from hubernate_core.manifests.docker import tenant_network
@@ -24,11 +24,13 @@ from ..services.jobs import store
 from ..store import jobs, tenants
 from ..store.jobs import JobRow
 from .engine import State
-from .files import pack
+from .files import disk_is_full, pack
 from .logs import LogWriter, RawLog, drop, size_of
 from .outputs import Kept, collect
 from .parts import JobParts
 
+FAILURES_MAX = 5
+"""Of one attempt that ended, or is to end, before it is given up."""
 _LOOK_S = 5.0
 _TAIL_S = 0.3
 """Between two looks at a log that did not grow."""
@@ -48,13 +50,39 @@ class Attempt:
             await self._run()
         except Unavailable as problem:
             _log.warning("a job has to wait", extra=self._ids | {"error": problem.message})
+            await self._give_up(problem.message)
         except HubernateError as problem:
             await self._parts.engine.stop(self._name, grace_s=1)
             await self._end(Event.REFUSED, problem.message)
         except Exception:
             # One job that cannot be understood must not end the loop, nor look as if it were going on.
             _log.exception("a job failed for a reason of ours", extra=self._ids)
+            await self._give_up("the platform failed; its log says more")
             raise
+
+    async def _give_up(self, problem: str) -> None:
+        """After so many failures, end an attempt of which nothing is to run any more, with what is known of it: it
+        would hold its quota for ever. One that runs is left alone, and so is all while the engine is away.
+        """
+        key = (self._row.id, self._row.course.attempt)
+        self._parts.failures[key] += 1
+        if self._parts.failures[key] < FAILURES_MAX:
+            return
+        try:
+            stopping = await self._is_to_end()
+            if stopping:
+                await self._parts.engine.stop(self._name)
+            state = await self._parts.engine.state(self._name)
+        except NotFound:
+            if stopping or self._row.course.state is JobState.RUNNING:
+                await self._end(Event.ENDED_BADLY, problem)
+        except Unavailable:
+            return
+        else:
+            if state.ended or stopping:
+                event, reason = self._judge(state, stopped_by_us=stopping)
+                left_out = [f"nothing of the outputs could be kept: {shorten(problem, 300)}"]
+                await self._end(event, reason, state.exit_code, Kept(left_out=left_out))
 
     async def _run(self) -> None:
         if not await self._is_there():
@@ -95,6 +123,8 @@ class Attempt:
     async def _make(self) -> None:
         engine, row, context = self._parts.engine, self._row, self._context
         drop(self._parts.log_of(row.id, row.course.attempt))
+        for earlier in range(1, row.course.attempt):
+            await asyncio.to_thread(drop, self._parts.outputs_of(row.id, earlier))
         log = self._parts.raw_log_of(row.id, row.course.attempt)
         await asyncio.to_thread(RawLog(log).make)
         await engine.ensure_image(row.image)
@@ -175,6 +205,8 @@ class Attempt:
         paths, most = (*own, *row.request.outputs), parts.settings.outputs_max_bytes
         if not paths:
             return Kept()
+        if disk_is_full(parts.folder):
+            return Kept(left_out=["none of the outputs was kept: the platform's disk is nearly full. Ask an admin"])
         return await parts.engine.copy(
             "keep the job's outputs", lambda client: collect(client, self._name, paths, target, most)
         )
@@ -204,6 +236,7 @@ class Attempt:
             log_bytes=size_of(self._parts.log_of(self._row.id, self._row.course.attempt)),
         )
         await self._context.write(_ended, row, event, reason)
+        self._parts.failures.pop((row.id, row.course.attempt), None)
         await self._parts.engine.remove(self._name)
         RawLog(self._parts.raw_log_of(row.id, row.course.attempt)).remove()
         _log.info("a job's attempt ended", extra=self._ids | {"event": str(event), "reason": reason})

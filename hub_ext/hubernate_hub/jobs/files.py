@@ -3,6 +3,7 @@
 import asyncio
 import hashlib
 import os
+import shutil
 import tarfile
 import time
 from collections.abc import AsyncIterator
@@ -10,13 +11,14 @@ from io import BytesIO
 from pathlib import Path, PurePosixPath
 from typing import IO, NoReturn
 
-from hubernate_core.errors import InvalidInput, NotFound, shorten
+from hubernate_core.errors import Conflict, InvalidInput, NotFound, Unavailable, shorten
 from hubernate_core.job_request import OWN_FOLDER, NotebookJob, Work, check_job_path
 from hubernate_core.manifests.docker_job import FOLDER
 from hubernate_core.notebook import NOTEBOOK_UID
 from hubernate_core.quantity import show_bytes
 
 MEMBERS_MAX = 10_000
+FREE_MIN = 0.05
 _KEPT_UNUSED_S = 3600
 _LONG_NAME_MAX = 4096
 """Bytes of a GNU long name; a path of a job has 1000 at most."""
@@ -25,10 +27,15 @@ _PROGRAMS = Path(__file__).parent / "programs"
 
 
 class Files:
-    """What people sent, below `folder`; each person of each tenant has a place of their own."""
+    """What people sent, below `folder`; each person of each tenant has a place of their own.
 
-    def __init__(self, folder: Path, max_bytes: int) -> None:
-        self._folder, self.max_bytes = folder, max_bytes
+    Args:
+        max_bytes: sent at once.
+        person_max_bytes: kept of one person in one tenant.
+    """
+
+    def __init__(self, folder: Path, max_bytes: int, person_max_bytes: int) -> None:
+        self._folder, self.max_bytes, self._person_max_bytes = folder, max_bytes, person_max_bytes
 
     def path(self, tenant: str, user: str, digest: str) -> Path:
         """Where the files with this sha256 of a person are, or would be."""
@@ -52,12 +59,22 @@ class Files:
 
         Raises:
             InvalidInput: too large, not that digest, no tar, or one with anything but files and folders below it.
+            Conflict: with it more would be kept of this person than may be.
+            Unavailable: the disk is nearly full.
         """
         path.parent.mkdir(parents=True, exist_ok=True)
+        if disk_is_full(path.parent):
+            raise Unavailable(
+                "the platform's disk is nearly full, so nothing was kept. Ask an admin, then send it again"
+            )
         part, seen, size = path.with_name(f"{path.name}.{os.urandom(8).hex()}"), hashlib.sha256(), 0
         try:
             with part.open("wb") as file:
                 async for piece in content:
+                    if disk_is_full(path.parent):
+                        raise Unavailable(
+                            "the platform's disk is nearly full, so nothing was kept. Ask an admin, then send it again"
+                        )
                     size += len(piece)
                     if size > self.max_bytes:
                         raise InvalidInput(
@@ -70,15 +87,32 @@ class Files:
             if seen.hexdigest() != path.stem:
                 raise InvalidInput("files", "what came is not what its sha256 says; send it again")
             await asyncio.to_thread(check_tar, part, self.max_bytes)
+            self._check_room(path, part, size)
             part.replace(path)
         finally:
             part.unlink(missing_ok=True)
+
+    def _check_room(self, path: Path, part: Path, size: int) -> None:
+        others = [each for each in path.parent.iterdir() if each not in (path, part)]
+        kept = sum(each.stat().st_size for each in others)
+        if kept + size > self._person_max_bytes:
+            raise Conflict(
+                f"{show_bytes(kept)} of files that you sent are kept for your jobs, and these {show_bytes(size)} would"
+                f" be more than {show_bytes(self._person_max_bytes)}; nothing was kept. Files go an hour after the last"
+                " job that names them is forgotten; send less, and read what is large from the home folder or a source"
+            )
 
     def forget_unused(self, used: set[str]) -> None:
         """Delete what no job names and nobody sent or used for an hour."""
         for path in self._folder.glob("*/*"):
             if path.stem.partition(".")[0] not in used and time.time() - path.stat().st_mtime > _KEPT_UNUSED_S:
                 path.unlink(missing_ok=True)
+
+
+def disk_is_full(folder: Path) -> bool:
+    """Whether less than a twentieth of the disk below `folder` is free: the rest is the platform's, not for jobs."""
+    found = shutil.disk_usage(folder)
+    return found.free < (found.used + found.free) * FREE_MIN  # as df: what is root's alone is nobody's
 
 
 def check_tar(path: Path, max_bytes: int) -> None:
