@@ -4,9 +4,7 @@ Sources: Docker Engine API 1.41; docker-py 7.
 """
 
 import asyncio
-import base64
 import contextlib
-import json
 import threading
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -26,8 +24,6 @@ from hubernate_core.manifests.docker_job import STOP_S, labels
 from hubernate_core.names import ATTEMPT_LABEL, JOB_LABEL, JobId
 
 _T = TypeVar("_T")
-_SYMLINK = 1 << 27
-"""In the ``mode`` of a path's state: Go's os.ModeSymlink."""
 
 
 @dataclass(frozen=True)
@@ -218,41 +214,6 @@ class Engine:
             settings = {"base_url": self._url} if self._url else kwargs_from_env()
             self._client = APIClient(**settings, version="1.41", timeout=self._timeout_s, num_pools=1024)
         return self._client
-
-
-def is_link(client: APIClient, container: str, path: str) -> bool:
-    """Whether `path` in a container is a symbolic link.
-
-    Raises:
-        NotFound: there is nothing.
-        Conflict: the engine cannot look, such as below a file.
-    """
-    with _archive(client, client.head, container, path) as answer:
-        state = json.loads(base64.b64decode(answer.headers["X-Docker-Container-Path-Stat"]))
-    return bool(state["mode"] & _SYMLINK)
-
-
-@contextlib.contextmanager
-def read_archive(client: APIClient, container: str, path: str, piece: int) -> Iterator[Iterator[bytes]]:
-    """The tar of `path` in a container, in pieces; the engine is told to stop where not all is read. docker-py's own
-    call waits for the next byte without end.
-
-    Raises:
-        NotFound, Conflict: as `is_link`.
-    """
-    with _archive(client, client.get, container, path) as answer:
-        yield answer.iter_content(piece)
-
-
-def _archive(client: APIClient, method: Callable[..., Any], container: str, path: str) -> requests.Response:
-    url = client._url("/containers/{0}/archive", container)  # type: ignore[attr-defined]  # there is no public way
-    answer: requests.Response = method(url, params={"path": path}, timeout=client.timeout, stream=True)
-    if answer.ok:
-        return answer
-    with answer:
-        if answer.status_code == 404:
-            raise NotFound("there is nothing by that path")
-        raise Conflict(f"the engine could not read it (it answered {answer.status_code}); is a part of its way a file?")
 
 
 def _attempt(row: dict[str, Any]) -> Attempt | None:

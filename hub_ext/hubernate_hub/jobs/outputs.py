@@ -22,7 +22,7 @@ from hubernate_core.job_view import Output
 from hubernate_core.manifests.docker_job import FOLDER
 from hubernate_core.quantity import show_bytes
 
-from .engine import is_link, read_archive
+from .archive import is_link, read_archive
 
 FILES_MAX = 1000
 _LEFT_OUT_MAX = 50
