@@ -1,5 +1,6 @@
 """What a person asks for when they submit a job: one schema for API, SDK and command line. No shell sees it (B29)."""
 
+import json
 from typing import Annotated, Literal, Self
 
 from pydantic import BaseModel, ConfigDict, Field, JsonValue, model_validator
@@ -10,6 +11,8 @@ from .names import JobId, check_id, check_profile_name, check_server_name
 
 ARGUMENTS_BYTES = 128 * 1024
 """Of all arguments, or all parameters, together; Linux takes 128 KiB for one."""
+NAME_BYTES = 255
+"""Of one file's or folder's name, on every file system that matters."""
 DAY_S = 24 * 3600
 OWN_FOLDER = ".hubernate"
 """In the job's folder: what the platform puts there beside the person's files."""
@@ -19,13 +22,16 @@ def check_job_path(path: str, field: str) -> str:
     """`path` if it names something below the job's folder.
 
     Raises:
-        InvalidInput: absolute, empty, with ``..``, a control character, over 1000 bytes, or in our own folder.
+        InvalidInput: absolute, empty, with ``..``, a control character, over 1000 bytes (a name on the way over 255),
+            or in our own folder.
     """
     parts = path.split("/")
     if not path or len(path.encode(errors="replace")) > 1000 or not path.isprintable():
         raise InvalidInput(field, f"{shorten(path, 60)!r}: a path has 1 to 1000 printable characters")
     if any(part in ("", ".", "..") for part in parts):
         raise InvalidInput(field, f"{shorten(path, 60)!r}: write a path below the job's folder, such as 'out/model.pt'")
+    if any(len(part.encode(errors="replace")) > NAME_BYTES for part in parts):
+        raise InvalidInput(field, f"{shorten(path, 60)!r}: a file's or folder's name has at most {NAME_BYTES} bytes")
     if parts[0] == OWN_FOLDER:
         raise InvalidInput(field, f"{OWN_FOLDER!r} belongs to the platform; choose another name")
     return path
@@ -76,6 +82,8 @@ class NotebookJob(_Kind):
         for name in self.parameters:
             if not name.isidentifier():
                 raise InvalidInput("work.parameters", f"{shorten(name, 40)!r} is no name of a Python variable")
+        if len(json.dumps(self.parameters)) > ARGUMENTS_BYTES:
+            raise InvalidInput("work.parameters", f"over {ARGUMENTS_BYTES} bytes in all, as JSON; put them in a file")
         return self
 
     @property

@@ -79,7 +79,8 @@ def _inside(root: Path, path: Path, said: str) -> str:
 def pack(folder: Path, chosen: Iterable[str]) -> tuple[IO[bytes], str]:
     """A tar of `chosen`, to be read from its beginning, and its sha256. Owners are not told."""
     out: Any = TemporaryFile()  # noqa: SIM115  the caller's
-    with tarfile.open(fileobj=out, mode="w", dereference=True) as tar:
+    # The platform takes no pax headers, which long and foreign names would get otherwise.
+    with tarfile.open(fileobj=out, mode="w", dereference=True, format=tarfile.GNU_FORMAT) as tar:
         for path in chosen:
             tar.add(folder / path, arcname=path, recursive=False, filter=_anonymous)
     out.seek(0)

@@ -154,10 +154,12 @@ def test_teams_take_turns_by_what_they_run() -> None:
         ({"work": {"kind": "script", "script": "a.py", "args": ["x\0"]}}, "work.args"),
         ({"work": {"kind": "notebook", "notebook": "a.py"}}, "ipynb"),
         ({"work": {"kind": "notebook", "notebook": "a.ipynb", "parameters": {"import os": 1}}}, "work.parameters"),
+        ({"work": {"kind": "notebook", "notebook": "a.ipynb", "parameters": {"x": ["é"] * 20_000}}}, "work.parameters"),
         ({"env": "profile", "profile": ""}, "profile"),
         ({"env": "image:../x"}, "server_name"),
         ({"name": "two\nlines"}, "name"),
         ({"outputs": ["a//b"]}, "outputs"),
+        ({"outputs": ["out/" + "é" * 128]}, "outputs: .* 255 bytes"),
     ],
 )
 def test_a_request_that_makes_no_sense_names_its_field(change: dict[str, object], field: str) -> None:

@@ -2,6 +2,8 @@
 
 import pytest
 
+from hubernate_core.errors import Unavailable
+from hubernate_hub.jobs import files
 from support.jobs import Site
 from support.platform_service import eventually
 
@@ -135,6 +137,46 @@ def test_it_is_ended_in_every_state(place: Site) -> None:
     good = ada.submit("true")
     ada.until(good)
     assert ada.cancel(good)["state"] == "succeeded", "a result is final"
+
+
+def test_an_attempt_that_cannot_be_brought_to_its_end_is_given_up(place: Site, monkeypatch: pytest.MonkeyPatch) -> None:
+    ada = place.member("ada")
+
+    async def fails(*_: object) -> None:
+        raise Unavailable("could not keep the job's outputs")
+
+    async def broken(*_: object) -> None:
+        raise ValueError("no job is like this")
+
+    engine = place.service.inside.jobs.engine  # type: ignore[union-attr]
+    monkeypatch.setattr(engine, "copy", fails)
+    job = ada.submit("echo x > out", outputs=["out"])
+    done = ada.until(job)
+    assert (done["state"], done["exit_code"], done["outputs"]) == ("succeeded", 0, [])
+    assert done["left_out"] == ["nothing of the outputs could be kept: could not keep the job's outputs"]
+    monkeypatch.setattr(engine, "put", broken)
+    stuck = ada.submit("true")
+    eventually("it was made", lambda: ada.job(stuck)["state"] == "starting" and place.containers())
+    ada.cancel(stuck)
+    assert ada.until(stuck)["state"] == "cancelled"
+    place.is_empty()
+
+
+def test_outputs_of_earlier_attempts_are_not_kept_and_none_on_a_full_disk(
+    place: Site, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    ada = place.member("ada")
+    job = ada.submit('echo "$HUBERNATE_JOB_ATTEMPT" > out; exit 1', outputs=["out"], retries=1)
+    assert ada.until(job)["outputs"] == [{"path": "out", "size": 2}]
+    assert ada.get(f"{job}/output", params={"path": "out"}).content == b"2\n"
+    folder = place.service.folder / "service" / "jobs" / job
+    assert [each.name for each in folder.glob("outputs-*")] == ["outputs-2"]
+    body = ada.body("echo x > out", outputs=["out"])
+    monkeypatch.setattr(files, "FREE_MIN", 1.1)
+    assert ada.post(body).status_code == 202
+    assert "disk is nearly full" in ada.until(body["id"])["left_out"][0]
+    refused = ada.send(b"anything")
+    assert (refused.status_code, "disk is nearly full" in refused.json()["detail"]) == (503, True)
 
 
 def test_it_says_why_it_waits_and_higher_priorities_go_first(place: Site) -> None:

@@ -11,7 +11,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from hubernate_hub.jobs.logs import CHUNK, LogWriter, read, size_of, tail
+from hubernate_core.errors import Conflict
+from hubernate_hub.jobs import logs
+from hubernate_hub.jobs.logs import CHUNK, LogWriter, RawLog, read, size_of, tail
 from support.jobs import Site
 
 
@@ -49,6 +51,73 @@ def test_of_a_log_over_its_limit_beginning_and_end_are_kept_and_the_gap_is_told(
     assert sum(each.stat().st_size for each in tmp_path.iterdir()) <= 8 * CHUNK
     assert tail(tmp_path, 100) == content[-100:]
     assert size_of(tmp_path) == len(content)
+
+
+def moved(raw: RawLog, writer: LogWriter) -> None:
+    while raw.move(writer):
+        pass
+
+
+@pytest.mark.parametrize("grown", [3, 3 * CHUNK], ids=["shorter", "longer than before"])
+@pytest.mark.parametrize("killed", [False, True])
+def test_of_a_file_that_the_program_empties_nothing_written_afterwards_is_lost(
+    tmp_path: Path, grown: int, killed: bool
+) -> None:
+    path, kept = tmp_path / "raw-1", tmp_path / "log-1"
+    raw, writer = RawLog(path), LogWriter(kept, 64 * CHUNK)
+    raw.make()
+    first, second, third = os.urandom(2 * CHUNK + 9), os.urandom(grown), os.urandom(CHUNK)
+    path.write_bytes(first)
+    moved(raw, writer)
+    path.write_bytes(second)  # as O_TRUNC does
+    if killed and grown < len(first):
+        raw = RawLog(path)
+    moved(raw, writer)
+    if killed:
+        raw, writer = RawLog(path), LogWriter(kept, 64 * CHUNK)
+    with path.open("ab") as file:
+        file.write(third)
+    assert raw.unread(writer) == len(third)
+    moved(raw, writer)
+    assert raw.unread(writer) == 0
+    told = b"\n[the job emptied its log file here; what it wrote just before may be missing]\n"
+    assert whole(kept) == first + told + second + third
+    raw.make()
+    assert raw.unread(LogWriter(tmp_path / "log-2", CHUNK)) == 0, "a new one begins anew"
+
+
+def test_a_file_that_grows_beyond_all_bounds_is_cut_and_the_job_stopped(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path, writer = tmp_path / "raw-1", LogWriter(tmp_path / "log-1", 8 * CHUNK)
+    raw = RawLog(path)
+    raw.make()
+    os.truncate(path, 1024**4)
+    with pytest.raises(Conflict, match=r"more than 1.07 GB .* stopped"):
+        raw.move(writer)
+    assert path.stat().st_size == 0
+    monkeypatch.setattr(logs, "RAW_MAX", 2 * CHUNK)
+    path.write_bytes(bytes(2 * CHUNK))
+    moved(raw, writer)
+    with path.open("r+b") as file:
+        os.posix_fallocate(file.fileno(), 0, 3 * CHUNK)
+    with pytest.raises(Conflict):
+        raw.move(writer)
+
+
+@pytest.mark.docker
+def test_a_script_that_empties_or_blows_up_its_log(place: Site) -> None:
+    ada = place.member("ada")
+    cuts = ada.submit("echo first; sleep 2; echo second >/dev/stderr; echo third; echo fourth >&2")
+    hole = ada.submit("echo begun; sleep 2; dd if=/dev/zero of=/dev/stderr bs=1 count=1 seek=2000000000000; sleep 100")
+    assert ada.until(cuts)["state"] == "succeeded"
+    log = ada.log(cuts)
+    assert log.startswith(b"first\n\n[the job emptied its log file here")
+    assert log.endswith(b"]\nsecond\nthird\nfourth\n")
+    done = ada.until(hole)
+    assert (done["state"], "its log file held more than" in done["why"]) == ("failed", True)
+    assert ada.log(hole).startswith(b"begun\n")
+    place.is_empty()
 
 
 @pytest.mark.docker
@@ -102,6 +171,22 @@ echo real > sub/real; ln -s / up; ln -s sub alias; ln out/fine out/second
         assert ada.get(f"{job}/output", params={"path": path}).status_code == 404
     root = place.service.folder / "service" / "jobs" / job
     assert not [each for each in root.rglob("*") if each.is_symlink()]
+
+
+@pytest.mark.docker
+def test_outputs_that_cannot_be_kept_are_left_out_with_the_reason_and_the_job_ends(place: Site) -> None:
+    ada = place.member("ada")
+    place.service.inside.jobs.settings.outputs_max_bytes = 1000  # type: ignore[union-attr]
+    script = "echo x > file; echo y > fine; mkdir big; head -c 2000000 /dev/zero > big/a; echo z > after"
+    job = ada.submit(script, outputs=["file/below/it", "fine", "big", "after"])
+    done = ada.until(job)
+    assert done["state"] == "succeeded"
+    assert [each["path"] for each in done["outputs"]] == ["fine"]
+    below, big, after = done["left_out"]
+    assert below.startswith("file/below/it: ")
+    assert big == "big: with big/a and its 2 MB the outputs are larger than what is kept"
+    assert after == "after: it comes after what was too much"
+    place.is_empty()
 
 
 @pytest.mark.docker

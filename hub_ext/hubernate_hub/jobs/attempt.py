@@ -12,7 +12,7 @@ from datetime import timedelta
 from tempfile import TemporaryFile
 
 from hubernate_core import names
-from hubernate_core.errors import HubernateError, NotFound, Unavailable
+from hubernate_core.errors import HubernateError, NotFound, Unavailable, shorten
 from hubernate_core.job import Event, JobState, how_it_ended, timed_out
 from hubernate_core.job_request import NotebookJob
 from hubernate_core.manifests.docker import tenant_network
@@ -24,11 +24,13 @@ from ..services.jobs import store
 from ..store import jobs, tenants
 from ..store.jobs import JobRow
 from .engine import State
-from .files import pack
+from .files import disk_is_full, pack
 from .logs import LogWriter, RawLog, drop, size_of
 from .outputs import Kept, collect
 from .parts import JobParts
 
+FAILURES_MAX = 5
+"""Of one attempt that ended, or is to end, before it is given up."""
 _LOOK_S = 5.0
 _TAIL_S = 0.3
 """Between two looks at a log that did not grow."""
@@ -48,13 +50,39 @@ class Attempt:
             await self._run()
         except Unavailable as problem:
             _log.warning("a job has to wait", extra=self._ids | {"error": problem.message})
+            await self._give_up(problem.message)
         except HubernateError as problem:
-            await self._parts.engine.stop(self._name)
+            await self._parts.engine.stop(self._name, grace_s=1)
             await self._end(Event.REFUSED, problem.message)
         except Exception:
             # One job that cannot be understood must not end the loop, nor look as if it were going on.
             _log.exception("a job failed for a reason of ours", extra=self._ids)
+            await self._give_up("the platform failed; its log says more")
             raise
+
+    async def _give_up(self, problem: str) -> None:
+        """After so many failures, end an attempt of which nothing is to run any more, with what is known of it: it
+        would hold its quota for ever. One that runs is left alone, and so is all while the engine is away.
+        """
+        key = (self._row.id, self._row.course.attempt)
+        self._parts.failures[key] += 1
+        if self._parts.failures[key] < FAILURES_MAX:
+            return
+        try:
+            stopping = await self._is_to_end()
+            if stopping:
+                await self._parts.engine.stop(self._name)
+            state = await self._parts.engine.state(self._name)
+        except NotFound:
+            if stopping or self._row.course.state is JobState.RUNNING:
+                await self._end(Event.ENDED_BADLY, problem)
+        except Unavailable:
+            return
+        else:
+            if state.ended or stopping:
+                event, reason = self._judge(state, stopped_by_us=stopping)
+                left_out = [f"nothing of the outputs could be kept: {shorten(problem, 300)}"]
+                await self._end(event, reason, state.exit_code, Kept(left_out=left_out))
 
     async def _run(self) -> None:
         if not await self._is_there():
@@ -79,6 +107,9 @@ class Attempt:
             await self._make()
             status = "created"
         if status == "created":
+            if row.course.cancelling:
+                await self._end(Event.ENDED_BADLY, "")
+                return False
             path = self._parts.files.find(row.tenant_id, row.user, row.request.files)
             with TemporaryFile() as tar:
                 await asyncio.to_thread(pack, path, row.request.work, tar)
@@ -92,6 +123,8 @@ class Attempt:
     async def _make(self) -> None:
         engine, row, context = self._parts.engine, self._row, self._context
         drop(self._parts.log_of(row.id, row.course.attempt))
+        for earlier in range(1, row.course.attempt):
+            await asyncio.to_thread(drop, self._parts.outputs_of(row.id, earlier))
         log = self._parts.raw_log_of(row.id, row.course.attempt)
         await asyncio.to_thread(RawLog(log).make)
         await engine.ensure_image(row.image)
@@ -135,12 +168,20 @@ class Attempt:
                     else:
                         await asyncio.wait({ended}, timeout=_TAIL_S)
             await ended
-            while await asyncio.to_thread(raw.move, writer):
-                pass
+            await self._move_rest(raw, writer)
         finally:
             ended.cancel()
             writer.close()
         return stopping
+
+    async def _move_rest(self, raw: RawLog, writer: LogWriter) -> None:
+        """Keep what an ended container left; of one that is to end no more than can be moved in a while."""
+        end, look_at = writer.size + raw.unread(writer), time.monotonic() + _LOOK_S
+        while writer.size < end and await asyncio.to_thread(raw.move, writer):
+            if time.monotonic() >= look_at:
+                if await self._is_to_end():
+                    return
+                look_at = time.monotonic() + _LOOK_S
 
     def _patience_s(self) -> float:
         started = self._row.course.started_at or self._context.clock()
@@ -164,7 +205,9 @@ class Attempt:
         paths, most = (*own, *row.request.outputs), parts.settings.outputs_max_bytes
         if not paths:
             return Kept()
-        return await parts.engine.run(
+        if disk_is_full(parts.folder):
+            return Kept(left_out=["none of the outputs was kept: the platform's disk is nearly full. Ask an admin"])
+        return await parts.engine.copy(
             "keep the job's outputs", lambda client: collect(client, self._name, paths, target, most)
         )
 
@@ -193,8 +236,9 @@ class Attempt:
             log_bytes=size_of(self._parts.log_of(self._row.id, self._row.course.attempt)),
         )
         await self._context.write(_ended, row, event, reason)
+        self._parts.failures.pop((row.id, row.course.attempt), None)
         await self._parts.engine.remove(self._name)
-        self._parts.raw_log_of(row.id, row.course.attempt).unlink(missing_ok=True)
+        RawLog(self._parts.raw_log_of(row.id, row.course.attempt)).remove()
         _log.info("a job's attempt ended", extra=self._ids | {"event": str(event), "reason": reason})
         self._tell()
         self._context.bell.ring("jobs", "queue")

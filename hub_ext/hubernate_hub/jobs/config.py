@@ -23,6 +23,10 @@ class Jobs(Configurable):  # type: ignore[misc]  # traitlets is not typed
         256 * 1024**2,
         help="Files sent with one job, bytes. Default 256 MiB: what is larger belongs into the home or a source.",
     ).tag(config=True)
+    files_of_person_max_bytes = Integer(
+        2 * 1024**3,
+        help="Files of one person in one team that are kept for their jobs, bytes. Default 2 GiB; more is refused.",
+    ).tag(config=True)
     log_max_bytes = Integer(
         64 * 1024**2,
         help="What is kept of one attempt's log, bytes: its beginning and its newest part. Default 64 MiB.",

@@ -4,9 +4,7 @@ Sources: Docker Engine API 1.41; docker-py 7.
 """
 
 import asyncio
-import base64
 import contextlib
-import json
 import threading
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -26,8 +24,6 @@ from hubernate_core.manifests.docker_job import STOP_S, labels
 from hubernate_core.names import ATTEMPT_LABEL, JOB_LABEL, JobId
 
 _T = TypeVar("_T")
-_SYMLINK = 1 << 27
-"""In the ``mode`` of a path's state: Go's os.ModeSymlink."""
 
 
 @dataclass(frozen=True)
@@ -66,6 +62,9 @@ class Engine:
     def __init__(self, url: str = "", timeout_s: int = 60) -> None:
         self._url, self._timeout_s = url, timeout_s
         self._calls = ThreadPoolExecutor(8, thread_name_prefix="jobs")
+        # What takes minutes has threads of its own, or ending a job would wait for somebody's image.
+        self._pulls = ThreadPoolExecutor(4, thread_name_prefix="job-images")
+        self._copies = ThreadPoolExecutor(4, thread_name_prefix="job-outputs")
         self._networks = asyncio.Lock()
         self._client: APIClient | None = None
 
@@ -90,8 +89,10 @@ class Engine:
         Raises:
             NotFound: the registry does not have it.
         """
+        if await self.run("look for the image", lambda client: _has_image(client, reference)):
+            return
         try:
-            await self.run("fetch the image", lambda client: _ensure_image(client, reference))
+            await self._on(self._pulls, "fetch the image", lambda client: _pull(client, reference))
         except NotFound as problem:
             raise NotFound(
                 f"the registry does not have {reference}; choose another checkpoint, image or profile"
@@ -155,10 +156,10 @@ class Engine:
         finished = _moment(str(found.get("FinishedAt", "")))
         return State(found["Status"], int(found["ExitCode"]), bool(found.get("OOMKilled")), finished)
 
-    async def stop(self, container: str) -> None:
-        """End what runs, by SIGTERM and then by SIGKILL. Ended or gone already is fine."""
+    async def stop(self, container: str, grace_s: int = STOP_S) -> None:
+        """End what runs, by SIGTERM and `grace_s` later by SIGKILL. Ended or gone already is fine."""
         with contextlib.suppress(NotFound):
-            await self.run("end the job", lambda client: client.stop(container, timeout=STOP_S))
+            await self.run("end the job", lambda client: client.stop(container, timeout=grace_s))
 
     async def remove(self, container: str) -> None:
         """Remove a container whose log and outputs are kept. Gone already is fine."""
@@ -188,16 +189,23 @@ class Engine:
 
     async def run(self, what: str, call: Callable[[APIClient], _T]) -> _T:
         """`call` on a thread; `what` is attempted, for the error's message."""
+        return await self._on(self._calls, what, call)
 
+    async def copy(self, what: str, call: Callable[[APIClient], _T]) -> _T:
+        """As `run`, for what may take minutes."""
+        return await self._on(self._copies, what, call)
+
+    async def _on(self, pool: ThreadPoolExecutor, what: str, call: Callable[[APIClient], _T]) -> _T:
         def work() -> _T:
             with _own_errors(what):
                 return call(self._connect())
 
-        return await asyncio.get_running_loop().run_in_executor(self._calls, work)
+        return await asyncio.get_running_loop().run_in_executor(pool, work)
 
     async def close(self) -> None:
         """Give the threads back; containers run on."""
-        self._calls.shutdown(wait=False, cancel_futures=True)
+        for pool in (self._calls, self._pulls, self._copies):
+            pool.shutdown(wait=False, cancel_futures=True)
         if self._client is not None:
             self._client.close()
 
@@ -206,21 +214,6 @@ class Engine:
             settings = {"base_url": self._url} if self._url else kwargs_from_env()
             self._client = APIClient(**settings, version="1.41", timeout=self._timeout_s, num_pools=1024)
         return self._client
-
-
-def is_link(client: APIClient, container: str, path: str) -> bool:
-    """Whether `path` in a container is a symbolic link.
-
-    Raises:
-        NotFound: there is nothing.
-    """
-    url = client._url("/containers/{0}/archive", container)  # type: ignore[attr-defined]  # there is no public way
-    answer = client.head(url, params={"path": path}, timeout=client.timeout)
-    if answer.status_code == 404:
-        raise NotFound("there is nothing by that path")
-    answer.raise_for_status()
-    state = json.loads(base64.b64decode(answer.headers["X-Docker-Container-Path-Stat"]))
-    return bool(state["mode"] & _SYMLINK)
 
 
 def _attempt(row: dict[str, Any]) -> Attempt | None:
@@ -238,13 +231,18 @@ def _moment(text: str) -> datetime | None:
     return datetime.fromisoformat(text[:19]).replace(tzinfo=UTC)
 
 
-def _ensure_image(client: APIClient, reference: str) -> None:
+def _has_image(client: APIClient, reference: str) -> bool:
     try:
         client.inspect_image(reference)  # type: ignore[no-untyped-call]
     except ImageNotFound:
-        for event in client.pull(reference, stream=True, decode=True):
-            if "error" in event:
-                raise _pull_error(reference, str(event["error"])) from None
+        return False
+    return True
+
+
+def _pull(client: APIClient, reference: str) -> None:
+    for event in client.pull(reference, stream=True, decode=True):
+        if "error" in event:
+            raise _pull_error(reference, str(event["error"]))
 
 
 def _pull_error(reference: str, said: str) -> HubernateError:

@@ -5,15 +5,24 @@ reader is given a line that says so. An offset is a number of bytes from the beg
 """
 
 import ctypes
+import os
 import shutil
 from dataclasses import dataclass
 from pathlib import Path
 
+from hubernate_core.errors import Conflict
+from hubernate_core.quantity import show_bytes
+
 CHUNK = 1024 * 1024
+RAW_MAX = 1024**3
+"""Bytes of a raw log that may be on disk, or not moved yet: more comes faster than it can be kept, or is a hole."""
 _MOVED_AT_ONCE = 8 * CHUNK
 _PUNCH_HOLE_KEEP_SIZE = 0x03
 """fallocate(2), linux/falloc.h"""
 _libc = ctypes.CDLL(None, use_errno=True)
+_CUT = b"\n[the job emptied its log file here; what it wrote just before may be missing]\n"
+_SEEN = 64
+"""Bytes before the place where a raw log is read on, by which one that was emptied and grew again is known."""
 
 
 @dataclass(frozen=True)
@@ -68,29 +77,68 @@ class LogWriter:
 
 class RawLog:
     """The file that a job's container writes to. What was moved away is given back to the disk, so that it stays small
-    however much is written; its length stays.
+    however much is written; its length stays. The program may empty it, by opening ``/dev/stderr`` anew: beside it is
+    then kept at which size of the log (its base) it begins.
     """
 
     def __init__(self, path: Path) -> None:
-        self._path = path
+        self._path, self._base_file = path, path.with_name(f"{path.name}.base")
+        self._seen = b""
 
     def make(self) -> None:
         """An empty one, for the container's user to write: nobody else gets into the folder that it is in."""
         self._path.parent.mkdir(parents=True, exist_ok=True)
-        self._path.unlink(missing_ok=True)
+        self.remove()
         self._path.touch(0o666)
         self._path.chmod(0o666)
 
+    def remove(self) -> None:
+        """Delete it. A container that still has it open goes on writing into nothing."""
+        self._path.unlink(missing_ok=True)
+        self._base_file.unlink(missing_ok=True)
+
+    def unread(self, writer: LogWriter) -> int:
+        """Bytes that `writer` does not have yet."""
+        return max(0, self._path.stat().st_size - writer.size + self._base())
+
     def move(self, writer: LogWriter) -> bool:
-        """Append what `writer` does not have yet, up to 8 MiB of it; whether there was anything."""
-        with self._path.open("r+b") as file:
-            file.seek(writer.size)
-            content = file.read(_MOVED_AT_ONCE)
+        """Append what `writer` does not have yet, up to 8 MiB of it; whether there was anything.
+
+        Raises:
+            Conflict: it is over `RAW_MAX`; it was emptied, and the job is to be stopped.
+        """
+        with self._path.open("r+b", buffering=0) as file:
+            found, at = os.fstat(file.fileno()), writer.size - self._base()
+            if found.st_size < at or self._was_emptied(file.fileno(), at):
+                at, self._seen = -len(_CUT), b""
+                self._rebase(writer.size - at)
+            if at < 0:  # written after the base, so that a service killed in between writes the rest
+                writer.write(_CUT[at:])
+                return True
+            if max(found.st_size - at, found.st_blocks * 512) > RAW_MAX:
+                file.truncate(0)
+                raise Conflict(
+                    f"its log file held more than {show_bytes(RAW_MAX)} that could not be kept in time, so it was"
+                    " stopped. Write less to stdout and stderr, and what is large into a file among the outputs"
+                )
+            content = os.pread(file.fileno(), _MOVED_AT_ONCE, at)
             if not content:
                 return False
             writer.write(content)
-            _give_back(file.fileno(), writer.size // CHUNK * CHUNK)
+            self._seen = (self._seen + content)[-_SEEN:]
+            _give_back(file.fileno(), max(0, at + len(content) - _SEEN) // CHUNK * CHUNK)
         return True
+
+    def _was_emptied(self, file: int, at: int) -> bool:
+        return bool(self._seen) and os.pread(file, len(self._seen), at - len(self._seen)) != self._seen
+
+    def _base(self) -> int:
+        return int(self._base_file.read_text()) if self._base_file.exists() else 0
+
+    def _rebase(self, base: int) -> None:
+        new = self._base_file.with_suffix(".new")
+        new.write_text(str(base))
+        new.replace(self._base_file)
 
 
 def _give_back(file: int, length: int) -> None:

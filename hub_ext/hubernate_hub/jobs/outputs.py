@@ -1,25 +1,36 @@
-"""What is kept of a job that ended: files below its folder, copied byte by byte. A link is never followed."""
+"""What is kept of a job that ended: files below its folder, copied byte by byte. A link is never followed.
 
+What the job wrote decides what is here: a path that cannot be read or written is left out with its reason, and what
+the engine sends has an end. Only where the engine itself is away is there an error, and all is copied anew.
+"""
+
+import contextlib
 import os
 import tarfile
+import time
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import IO, Any, cast
 
+import requests
 from docker import APIClient
 
-from hubernate_core.errors import InvalidInput, NotFound, shorten
+from hubernate_core.errors import Conflict, InvalidInput, NotFound, shorten
 from hubernate_core.job_request import check_job_path
 from hubernate_core.job_view import Output
 from hubernate_core.manifests.docker_job import FOLDER
 from hubernate_core.quantity import show_bytes
 
-from .engine import is_link
+from .archive import is_link, read_archive
 
 FILES_MAX = 1000
 _LEFT_OUT_MAX = 50
 _PIECE = 1024 * 1024
+_WITHOUT_FILES_MAX = 64 * 1024**2
+"""Bytes that the engine may send beside what is kept: headers of folders, links, and files that are left out."""
+DEADLINE_S = 900.0
+"""For all outputs of one attempt."""
 
 
 @dataclass
@@ -35,27 +46,39 @@ class Kept:
             self.left_out.append(f"{shorten(path, 200)}: {why}")
 
 
-def collect(client: APIClient, container: str, paths: Iterable[str], target: Path, max_bytes: int) -> Kept:
+class _Enough(Exception):
+    """Nothing more is to be kept of this job; the text says why."""
+
+
+def collect(
+    client: APIClient,
+    container: str,
+    paths: Iterable[str],
+    target: Path,
+    max_bytes: int,
+    deadline_s: float = DEADLINE_S,
+) -> Kept:
     """Copy `paths` of an ended container into `target`, an empty folder.
 
     Args:
         paths: below the job's folder, checked when the job was submitted.
         max_bytes: of all together; the file that goes over it and those after it are left out.
+        deadline_s: for all together.
     """
-    kept = Kept()
-    room = max_bytes
-    for path in dict.fromkeys(paths):
+    copy = _Copy(client, container, target, max_bytes, time.monotonic() + deadline_s)
+    wanted = list(dict.fromkeys(paths))
+    for number, path in enumerate(wanted):
         try:
-            link = next((each for each in _way(path) if is_link(client, container, f"{FOLDER}/{each}")), None)
-            if link is not None:
-                kept.leave_out(path, f"{link} is a symbolic link; write the file itself below the job's folder")
-                continue
-            stream, _ = client.get_archive(container, f"{FOLDER}/{path}", chunk_size=_PIECE)
+            copy.path(path)
+        except _Enough as enough:
+            for each in wanted[number:]:
+                copy.kept.leave_out(each, str(enough) if each == path else "it comes after what was too much")
+            break
         except NotFound:
-            kept.leave_out(path, "the job did not write it")
-            continue
-        room = _copy(_Pieces(stream), path, target, room, kept)
-    return kept
+            copy.kept.leave_out(path, "the job did not write it")
+        except Conflict as problem:
+            copy.kept.leave_out(path, problem.message)
+    return copy.kept
 
 
 def _way(path: str) -> list[str]:
@@ -64,33 +87,63 @@ def _way(path: str) -> list[str]:
     return ["/".join(parts[:number]) for number in range(1, len(parts) + 1)]
 
 
-def _copy(source: "_Pieces", path: str, target: Path, room: int, kept: Kept) -> int:
-    above = path.rpartition("/")[0]
-    with tarfile.open(fileobj=cast("IO[bytes]", source), mode="r|") as tar:
-        for member in tar:
-            name = f"{above}/{member.name}".strip("/")
-            if member.isdir():
-                continue
-            if not member.isreg():
-                kept.leave_out(name, "it is a link or no plain file")
-                continue
+@dataclass
+class _Copy:
+    client: APIClient
+    container: str
+    target: Path
+    room: int
+    deadline: float
+    kept: Kept = field(default_factory=Kept)
+
+    def path(self, path: str) -> None:
+        link = next((each for each in _way(path) if is_link(self.client, self.container, f"{FOLDER}/{each}")), None)
+        if link is not None:
+            self.kept.leave_out(path, f"{link} is a symbolic link; write the file itself below the job's folder")
+            return
+        with read_archive(self.client, self.container, f"{FOLDER}/{path}", _PIECE) as pieces:
+            source = _Pieces(pieces, self.room + _WITHOUT_FILES_MAX, self.deadline)
             try:
-                check_job_path(name, "outputs")
-            except InvalidInput as problem:
-                kept.leave_out(name, problem.reason)
-                continue
-            if len(kept.outputs) >= FILES_MAX:
-                kept.leave_out(name, f"over {FILES_MAX} files")
-                continue
-            if member.size > room:
-                kept.leave_out(name, f"with its {show_bytes(member.size)} the outputs are larger than what is kept")
-                continue
-            content = tar.extractfile(member)
-            assert content is not None, "a regular file has content"
-            _write(content, target / name)
-            room -= member.size
-            kept.outputs.append(Output(path=name, size=member.size))
-    return room
+                self._members(source, path.rpartition("/")[0])
+            except tarfile.TarError as problem:
+                self.kept.leave_out(path, f"what the engine sent of it could not be read: {shorten(str(problem), 100)}")
+
+    def _members(self, source: "_Pieces", above: str) -> None:
+        with tarfile.open(fileobj=cast("IO[bytes]", source), mode="r|") as tar:
+            for member in tar:
+                name = f"{above}/{member.name}".strip("/")
+                if member.isdir():
+                    continue
+                if not member.isreg():
+                    self.kept.leave_out(name, "it is a link or no plain file")
+                    continue
+                try:
+                    check_job_path(name, "outputs")
+                except InvalidInput as problem:
+                    self.kept.leave_out(name, problem.reason)
+                    continue
+                if len(self.kept.outputs) >= FILES_MAX:
+                    raise _Enough(f"over {FILES_MAX} files; what comes after them was left out")
+                if member.size > self.room:
+                    size = show_bytes(member.size)
+                    raise _Enough(f"with {shorten(name, 200)} and its {size} the outputs are larger than what is kept")
+                content = tar.extractfile(member)
+                assert content is not None, "a regular file has content"
+                self._keep(content, name, member.size)
+
+    def _keep(self, content: IO[bytes], name: str, size: int) -> None:
+        path = self.target / name
+        try:
+            _write(content, path)
+        except requests.RequestException:  # an OSError too, and the engine's
+            raise
+        except OSError as problem:
+            with contextlib.suppress(OSError):
+                path.unlink(missing_ok=True)
+            self.kept.leave_out(name, f"it could not be kept: {problem.strerror}")
+            return
+        self.room -= size
+        self.kept.outputs.append(Output(path=name, size=size))
 
 
 def _write(content: IO[bytes], path: Path) -> None:
@@ -103,18 +156,24 @@ def _write(content: IO[bytes], path: Path) -> None:
 
 
 class _Pieces:
-    """The engine's pieces as a file to be read in order."""
+    """The engine's pieces as a file to be read in order, up to an end and a deadline of ours."""
 
-    def __init__(self, pieces: Any) -> None:
+    def __init__(self, pieces: Any, most: int, deadline: float) -> None:
         self._pieces = iter(pieces)
         self._rest = bytearray()
+        self._most, self._deadline = most, deadline
 
     def read(self, size: int) -> bytes:
         """Up to `size` bytes; fewer at the end only."""
         while len(self._rest) < size:
+            if time.monotonic() > self._deadline:
+                raise _Enough("the outputs took too long to copy; the rest was left out")
             piece = next(self._pieces, None)
             if piece is None:
                 break
+            self._most -= len(piece)
+            if self._most < 0:
+                raise _Enough("there is too much beside plain files; the rest was left out")
             self._rest += piece
         given = bytes(self._rest[:size])
         del self._rest[:size]

@@ -3,6 +3,7 @@ queue.
 """
 
 import asyncio
+from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -30,6 +31,8 @@ class JobParts:
 
     attempts: dict[JobId, asyncio.Task[None]] = field(default_factory=dict)
     """What is going in this process."""
+    failures: Counter[tuple[JobId, int]] = field(default_factory=Counter)
+    """How often an attempt could not be brought to its end, in this process."""
     swept_at: float = float("-inf")
     """When leftovers were looked for last, by the monotonic clock."""
 
@@ -67,5 +70,5 @@ def build_jobs(settings: Jobs, own_dir: Path, platform_file: Path) -> JobParts:
     mirrors = Mirrors()
     if platform_file.exists():
         mirrors = Platform.model_validate_json(platform_file.read_text()).mirrors
-    files = Files(own_dir / "job-files", settings.files_max_bytes)
+    files = Files(own_dir / "job-files", settings.files_max_bytes, settings.files_of_person_max_bytes)
     return JobParts(settings, folder, Engine(settings.docker_url), files, mirrors)
