@@ -198,6 +198,21 @@ def test_it_says_why_it_waits_and_higher_priorities_go_first(place: Site) -> Non
     assert started == sorted(started)
 
 
+def test_nobody_fills_the_line_of_their_team(place: Site) -> None:
+    ada, eve = place.member("ada"), place.member("eve")
+    place.service.inside.jobs.settings.waiting_of_person_max = 2  # type: ignore[union-attr]
+    place.service.person("root", admin=True)("PATCH", "/tenants/physics", json={"quota": {"jobs": 1}})
+    first = ada.submit("sleep 100")
+    ada.until(first, "running")
+    waiting = [ada.submit("true") for _ in range(2)]
+    refused = ada.post(ada.body("true"))
+    assert (refused.status_code, "2 jobs of yours wait already" in refused.json()["detail"]) == (409, True)
+    eve.submit("true")
+    ada.cancel(waiting[0])
+    ada.submit("true")
+    ada.cancel(first)
+
+
 def test_another_team_sees_nothing_of_it(place: Site) -> None:
     ada, boss = place.member("ada"), place.member("boss")
     bob = place.member("bob", "biology")

@@ -19,6 +19,11 @@ class Jobs(Configurable):  # type: ignore[misc]  # traitlets is not typed
     waiting_max = Integer(
         5000, min=1, help="Jobs of one team that wait at the same time; more are refused. Default 5000."
     ).tag(config=True)
+    waiting_of_person_max = Integer(
+        1000,
+        min=1,
+        help="Jobs of one person in one team that wait at the same time; more are refused. Default 1000.",
+    ).tag(config=True)
     files_max_bytes = Integer(
         256 * 1024**2,
         help="Files sent with one job, bytes. Default 256 MiB: what is larger belongs into the home or a source.",

@@ -1,18 +1,16 @@
 """All queued jobs looked at together: where each stands, and which start now."""
 
-from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 
-from hubernate_core.job import JobState
 from hubernate_core.job_queue import JobPlace, QueuedJob, line, next_jobs
-from hubernate_core.names import JobId, PlaceId, TenantId
+from hubernate_core.names import JobId, PlaceId
 from hubernate_core.queue import Wait
 from hubernate_core.quota import amounts_of_job
 
 from ..context import Work
 from ..store import jobs, tenants, waits
-from ..store.jobs import JobRow
+from ..store.jobs import InLine
 from . import ledger, places
 
 
@@ -26,11 +24,10 @@ class Looked:
 
 def look(work: Work, at_once: int) -> Looked:
     """Every queued job as it stands now. `at_once`: how many run on the platform at the same time."""
-    rows = jobs.going(work.tx)
-    queued = [row for row in rows if row.course.state is JobState.QUEUED and row.image]
+    queued = jobs.in_line(work.tx)
     if not queued:
         return Looked()
-    running = Counter(str(row.tenant_id) for row in rows if row.course.state.holds)
+    running = jobs.running_in_each(work.tx)
     active = tenants.with_ids(work.tx, {row.tenant_id for row in queued}, active_only=True)
     found: dict[JobId, JobPlace] = {}
     ready: dict[str, list[JobId]] = {}
@@ -50,7 +47,7 @@ def look(work: Work, at_once: int) -> Looked:
     return Looked(found, tuple(go))
 
 
-def _queued(row: JobRow) -> QueuedJob:
+def _queued(row: InLine) -> QueuedJob:
     wanted = {**amounts_of_job(row.profile), "checkpoint_bytes": 0}
-    wait = Wait(PlaceId(row.id), TenantId(row.tenant_id), row.user, wanted, row.created_at)
-    return QueuedJob(wait, row.request.priority)
+    wait = Wait(PlaceId(row.id), row.tenant_id, row.user, wanted, row.created_at)
+    return QueuedJob(wait, row.priority)

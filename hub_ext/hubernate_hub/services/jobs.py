@@ -57,7 +57,7 @@ def submit(work: Work, parts: JobParts, who: Submitter, request: JobRequest) -> 
     if not request.files:
         raise InvalidInput("files", f"send the files of the job first; {request.work.label!r} is to be among them")
     parts.files.find(who.tenant_id, who.user, request.files)
-    _check_waiting(work, parts, row.tenant)
+    _check_waiting(work, parts, row.tenant, who.user)
     made = _environment(work, row.tenant, who, request)
     _check_quota(work, row.tenant, made)
     jobs.add(work.tx, made)
@@ -66,7 +66,12 @@ def submit(work: Work, parts: JobParts, who: Submitter, request: JobRequest) -> 
     return made
 
 
-def _check_waiting(work: Work, parts: JobParts, tenant: Tenant) -> None:
+def _check_waiting(work: Work, parts: JobParts, tenant: Tenant, user: str) -> None:
+    if jobs.waiting(work.tx, tenant.id, user) >= parts.settings.waiting_of_person_max:
+        raise Conflict(
+            f"{parts.settings.waiting_of_person_max} jobs of yours wait already in team {tenant.name!r}; this one was"
+            " not submitted. Cancel some, or wait until they are through"
+        )
     if jobs.waiting(work.tx, tenant.id) >= parts.settings.waiting_max:
         raise Conflict(
             f"{parts.settings.waiting_max} jobs of team {tenant.name!r} wait already; this one was not submitted."
@@ -176,8 +181,7 @@ def take_environment(work: Work, job: JobId) -> tuple[str, ...]:
         store(work, row, Event.REFUSED, why)
     elif found.operation.requested_at < row.created_at and _still_runs(work, found.operation.server_id):
         # It may have looked before the job was submitted; one that stopped the notebook has not.
-        wish = Wish(Kind.SAVE, Trigger.JOB, by=row.user)
-        again = open_operation(work, found.operation.server_id, wish).operation
+        again = open_operation(work, found.operation.server_id, Wish(Kind.SAVE, Trigger.JOB, by=row.user)).operation
         jobs.save(work.tx, replace(row, operation_id=again.id))
         return f"job:{job}", f"node:{again.node}"
     else:

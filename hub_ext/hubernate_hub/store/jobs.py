@@ -7,7 +7,7 @@ from typing import Any
 
 from sqlalchemy import Row, delete, func, insert, select, update
 
-from hubernate_core.job import Course, JobState
+from hubernate_core.job import Course, JobState, Priority
 from hubernate_core.job_request import JobRequest
 from hubernate_core.job_view import Output
 from hubernate_core.names import CheckpointId, JobId, OperationId, ServerId, TenantId
@@ -69,9 +69,40 @@ def going(tx: Tx, tenant: TenantId | None = None) -> list[JobRow]:
     return [_row(row) for row in tx.execute(query)]
 
 
-def waiting(tx: Tx, tenant: TenantId) -> int:
-    """How many of a tenant's jobs wait."""
+@dataclass(frozen=True)
+class InLine:
+    """What the line needs of a job that waits: little, as there may be thousands and each request is large."""
+
+    id: JobId
+    tenant_id: TenantId
+    user: str
+    profile: Profile
+    priority: Priority
+    created_at: datetime
+
+
+def in_line(tx: Tx) -> list[InLine]:
+    """Every job that waits and whose environment is there, in the order in which they were asked for."""
+    which = (jobs.c.id, jobs.c.tenant_id, jobs.c.user, jobs.c.profile, jobs.c.request["priority"].as_string())
+    query = select(*which, jobs.c.created_at).where(jobs.c.state == str(JobState.QUEUED), jobs.c.image != "")
+    rows = tx.execute(query.order_by(jobs.c.created_at, jobs.c.id))
+    return [
+        InLine(job, tenant, user, Profile.model_validate(profile), Priority(priority), created_at)
+        for job, tenant, user, profile, priority, created_at in rows
+    ]
+
+
+def running_in_each(tx: Tx) -> dict[str, int]:
+    """How many jobs of each tenant count towards the quota; of those with none nothing."""
+    query = select(jobs.c.tenant_id, func.count()).where(jobs.c.state.in_(_HOLD)).group_by(jobs.c.tenant_id)
+    return {row.tenant_id: row[1] for row in tx.execute(query)}
+
+
+def waiting(tx: Tx, tenant: TenantId, user: str | None = None) -> int:
+    """How many of a tenant's jobs wait: of one person, or of all (None)."""
     query = select(func.count()).where(jobs.c.tenant_id == tenant, jobs.c.state == str(JobState.QUEUED))
+    if user is not None:
+        query = query.where(jobs.c.user == user)
     return tx.execute(query).scalar_one()
 
 
