@@ -5,7 +5,7 @@ import logging
 import time
 from datetime import timedelta
 
-from hubernate_core.errors import HubernateError
+from hubernate_core.errors import HubernateError, Unavailable
 from hubernate_core.job import JobState
 
 from ..apart import apart
@@ -53,7 +53,7 @@ class JobRounds:
     async def _start(self, row: JobRow) -> None:
         """Start a job whose turn it is, or end it if its person left the team while it waited (B32)."""
         context = self._context
-        if await is_out(context, row):
+        if await self._left(row):
             why = f"{row.user} is no longer in the team; it was not started"
             await context.write(use_cases.refuse, row.id, why)
         else:
@@ -62,6 +62,13 @@ class JobRounds:
                 return
             self._take_up([admitted])
         context.bell.ring(f"job:{row.id}")
+
+    async def _left(self, row: JobRow) -> bool:
+        try:
+            return await is_out(self._context, row)
+        except Unavailable as problem:  # the hub is away: nothing is concluded, and jobs go on without it
+            _log.info("not known whether a job's person left", extra={"job": row.id, "error": problem.message})
+            return False
 
     def _take_up(self, rows: list[JobRow]) -> None:
         for row in rows:
