@@ -15,7 +15,9 @@ pytestmark = [pytest.mark.platform, pytest.mark.docker, pytest.mark.timeout(900)
 def test_the_hub_dies_in_the_middle_of_a_stop(platform: Installation, number: signal.Signals) -> None:
     person, mark = working(platform, "ada", 60_000_000)
     ask_to_stop(person)
+    before = platform.process_id("hub")
     platform.signal("hub", number)
+    wait_until("another hub is there", lambda: platform.is_running_anew("hub", before))  # a hub takes leave for a while
     wait_until("the hub is back", lambda: person.ask("GET", "/hub/api/").status_code == 200)
     wait_until("the save is finished", lambda: newest(person).get("finished_at"))
     come_back(person, mark)

@@ -25,10 +25,10 @@ def folder_of(platform: Installation) -> Path:
 
 def test_a_notebook_reads_its_teams_data_and_no_other(platform: Installation) -> None:
     root, ada, linus = (platform.person(name) for name in ("admin", "ada", "linus"))
-    june = folder_of(platform) / "2026" / "june.csv"
-    june.parent.mkdir()
+    june = folder_of(platform) / "sales" / "2026" / "june.csv"
+    june.parent.mkdir(parents=True)
     june.write_text("item,price\na,1.5\nb,2.5\n")
-    source = {"name": "sales", "place": {"kind": "files", "folder": "data"}}
+    source = {"name": "sales", "place": {"kind": "files", "folder": "data", "prefix": "sales"}}
     made = root.api("POST", "/tenants/research/sources", json={"source": source})
     assert made.status_code == 201, made.text
     read_by(ada, "research", "['sales'] 4.0")

@@ -88,6 +88,13 @@ class Installation:
         status = json.loads(self.command("status", "-o", "json", check=False).stdout)
         return next(int(each["pid"]) for each in status["processes"] if each["name"] == program and each["pid"])
 
+    def is_running_anew(self, program: str, before: int) -> bool:
+        """Whether supervisord has started a program again that had the process id `before`."""
+        try:
+            return self.process_id(program) != before
+        except StopIteration:
+            return False
+
     def signal(self, program: str, number: signal.Signals) -> None:
         """Send `number` to a supervised program; supervisord starts it again when it ends."""
         os.kill(self.process_id(program), number)

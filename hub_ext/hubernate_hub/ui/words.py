@@ -28,6 +28,7 @@ _SLEPT = {
     Trigger.USER_DELETED: "stopped when its account was deleted",
     Trigger.LEFT_TEAM: "stopped because its person is no longer in the team",
     Trigger.FORGOTTEN: "stopped because the hub had lost track of it",
+    Trigger.JOB: "stopped while it was saved for a job",
 }
 _SAVED = {
     Trigger.USER: "on request",
