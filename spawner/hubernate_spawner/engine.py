@@ -22,7 +22,8 @@ from docker.utils import kwargs_from_env
 
 from hubernate_core.errors import Broken, Conflict, HubernateError, NotFound, Unavailable, shorten
 from hubernate_core.gate_file import GATE_PORT
-from hubernate_core.manifests.docker import BRIDGE, ICC, ContainerSpec, NetworkSpec
+from hubernate_core.manifests.docker import ContainerSpec, NetworkSpec
+from hubernate_core.manifests.docker_answers import has_network, pull_error
 
 from .plan import VolumeSpec
 
@@ -99,7 +100,7 @@ class Engine:
                 with _own_errors(f"pull {reference}"):
                     for event in self._connect().pull(reference, stream=True, decode=True):
                         if "error" in event:
-                            raise _pull_error(reference, str(event["error"]))
+                            raise pull_error(reference, str(event["error"]))
                         loop.call_soon_threadsafe(events.put_nowait, event)
             finally:
                 loop.call_soon_threadsafe(events.put_nowait, None)
@@ -203,29 +204,10 @@ def _own_errors(what: str) -> Iterator[None]:
         raise Unavailable(f"could not {what}: Docker Engine did not answer ({type(problem).__name__})") from problem
 
 
-def _pull_error(reference: str, said: str) -> HubernateError:
-    """The engine reports a failed pull as text in a 200 answer. Wordings: moby distribution/errors.go."""
-    if any(word in said for word in ("manifest unknown", "not found", "does not exist")):
-        return NotFound(f"the registry has no {reference}: {shorten(said, 200)}")
-    return Unavailable(f"could not pull {reference}: {shorten(said, 300)}")
-
-
 def _ensure_network(client: APIClient, spec: NetworkSpec) -> None:
-    # The engine's name filter finds substrings.
-    found = [each for each in client.networks(names=[spec.name]) if each["Name"] == spec.name]
-    if not found:
+    if not has_network(client.networks(names=[spec.name]), spec):
         client.create_network(
             spec.name, driver="bridge", options=spec.options, labels=spec.labels, check_duplicate=True
-        )
-        return
-    labels, options = found[0].get("Labels") or {}, found[0].get("Options") or {}
-    ours = all(labels.get(key) == value for key, value in spec.labels.items())
-    same = found[0]["Driver"] == "bridge" and all(options.get(key) == spec.options[key] for key in (ICC, BRIDGE))
-    if len(found) > 1 or not ours or not same:
-        raise Conflict(
-            f"network {spec.name!r} exists but was not made by this installation as it would make it; it was left"
-            " alone. Nothing was started. An admin should look at it with 'docker network inspect' and rename it.",
-            network=spec.name,
         )
 
 

@@ -19,7 +19,8 @@ from docker.errors import NotFound as EngineNotFound
 from docker.utils import kwargs_from_env
 
 from hubernate_core.errors import Conflict, HubernateError, NotFound, Unavailable, shorten
-from hubernate_core.manifests.docker import BRIDGE, ICC, ContainerSpec, NetworkSpec
+from hubernate_core.manifests.docker import ContainerSpec, NetworkSpec
+from hubernate_core.manifests.docker_answers import has_network, pull_error
 from hubernate_core.manifests.docker_job import STOP_S, labels
 from hubernate_core.names import ATTEMPT_LABEL, JOB_LABEL, JobId
 
@@ -242,31 +243,13 @@ def _has_image(client: APIClient, reference: str) -> bool:
 def _pull(client: APIClient, reference: str) -> None:
     for event in client.pull(reference, stream=True, decode=True):
         if "error" in event:
-            raise _pull_error(reference, str(event["error"]))
-
-
-def _pull_error(reference: str, said: str) -> HubernateError:
-    """The engine reports a failed pull as text in a 200 answer. Wordings: moby distribution/errors.go."""
-    if any(word in said for word in ("manifest unknown", "not found", "does not exist")):
-        return NotFound(f"the registry has no {reference}: {shorten(said, 200)}")
-    return Unavailable(f"could not fetch {reference}: {shorten(said, 300)}")
+            raise pull_error(reference, str(event["error"]))
 
 
 def _ensure_network(client: APIClient, spec: NetworkSpec) -> None:
-    found = [each for each in client.networks(names=[spec.name]) if each["Name"] == spec.name]
-    if not found:
+    if not has_network(client.networks(names=[spec.name]), spec):
         client.create_network(
             spec.name, driver="bridge", options=spec.options, labels=spec.labels, check_duplicate=True
-        )
-        return
-    theirs, options = found[0].get("Labels") or {}, found[0].get("Options") or {}
-    ours = all(theirs.get(key) == value for key, value in spec.labels.items())
-    same = found[0]["Driver"] == "bridge" and all(options.get(key) == spec.options[key] for key in (ICC, BRIDGE))
-    if len(found) > 1 or not ours or not same:
-        raise Conflict(
-            f"network {spec.name!r} exists but was not made by this installation as it would make it; it was left"
-            " alone, and the job not started. An admin should look at it with 'docker network inspect'",
-            network=spec.name,
         )
 
 
