@@ -176,8 +176,8 @@ class Attempt:
 
     async def _move_rest(self, raw: RawLog, writer: LogWriter) -> None:
         """Keep what an ended container left; of one that is to end no more than can be moved in a while."""
-        end, look_at = writer.size + raw.unread(writer), time.monotonic() + _LOOK_S
-        while writer.size < end and await asyncio.to_thread(raw.move, writer):
+        look_at = time.monotonic() + _LOOK_S
+        while await asyncio.to_thread(raw.move, writer):
             if time.monotonic() >= look_at:
                 if await self._is_to_end():
                     return

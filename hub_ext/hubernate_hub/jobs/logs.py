@@ -94,12 +94,9 @@ class RawLog:
 
     def remove(self) -> None:
         """Delete it. A container that still has it open goes on writing into nothing."""
+        self._seen = b""
         self._path.unlink(missing_ok=True)
         self._base_file.unlink(missing_ok=True)
-
-    def unread(self, writer: LogWriter) -> int:
-        """Bytes that `writer` does not have yet."""
-        return max(0, self._path.stat().st_size - writer.size + self._base())
 
     def move(self, writer: LogWriter) -> bool:
         """Append what `writer` does not have yet, up to 8 MiB of it; whether there was anything.
