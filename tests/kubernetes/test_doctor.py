@@ -1,26 +1,17 @@
 """`hubernate doctor --kubernetes` on a real cluster: quiet when all is well, and it finds what was broken."""
 
 import json
-import subprocess
-from typing import Any
 
 import pytest
 
 from support.cluster_platform import Platform
-from support.installation import HUBERNATE, ROOT
+from support.doctor import examine
 
 pytestmark = [pytest.mark.platform, pytest.mark.docker, pytest.mark.timeout(900)]
 
 
-def _examine(platform: Platform) -> tuple[int, dict[str, dict[str, Any]]]:
-    command = [str(HUBERNATE), "doctor", "--kubernetes", f"--namespace={platform.instance}", "-o", "json"]
-    done = subprocess.run(command, cwd=ROOT, env=platform.environment, text=True, capture_output=True, check=False)
-    assert done.stdout.startswith("["), done.stderr
-    return done.returncode, {each["what"]: each for each in json.loads(done.stdout)}
-
-
 def test_a_good_cluster(platform: Platform) -> None:
-    code, found = _examine(platform)
+    code, found = examine(platform)
     wrong = [each for each in found.values() if each["grade"] == "wrong"]
     assert (code, wrong) == (0, [])
     nodes = [each.name for each in platform.cluster.nodes()]
@@ -44,7 +35,7 @@ def test_it_finds_what_is_broken(platform: Platform) -> None:
     platform.cluster.kubectl("delete", "validatingadmissionpolicybinding", binding)
     platform.kubectl("delete", "networkpolicy", "service")
     try:
-        code, found = _examine(platform)
+        code, found = examine(platform)
     finally:
         platform.cluster.kubectl("apply", "--filename=-", text=json.dumps(kept))
         platform.cluster.kubectl("apply", "--filename=-", text=json.dumps(policy))

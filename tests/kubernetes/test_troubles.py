@@ -9,7 +9,8 @@ import pytest
 
 from support.at_work import TENANTS, come_back, working
 from support.cluster_nodes import api_server_away, is_ready, move_away, node_lost, offer
-from support.cluster_platform import DEVICE, Platform
+from support.cluster_overlay import DEVICE
+from support.cluster_platform import Platform
 from support.installation import wait_until
 
 pytestmark = [pytest.mark.platform, pytest.mark.docker, pytest.mark.timeout(900)]

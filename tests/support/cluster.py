@@ -73,12 +73,16 @@ class Cluster:
                 found.append(NodePlaces(name))
         return found
 
+    def address(self) -> str:
+        """The first node's, as pods reach it."""
+        addresses = self.get("nodes")["items"][0]["status"]["addresses"]
+        found: str = next(each["address"] for each in addresses if each["type"] == "InternalIP")
+        return found
+
     def registry_url(self) -> str:
         """The registry as pods reach it."""
-        addresses = self.get("nodes")["items"][0]["status"]["addresses"]
-        address = next(each["address"] for each in addresses if each["type"] == "InternalIP")
         host, _, port = REGISTRY.partition(":")
-        return f"http://{address}:{port}" if host in ("127.0.0.1", "localhost") else f"http://{REGISTRY}"
+        return f"http://{self.address()}:{port}" if host in ("127.0.0.1", "localhost") else f"http://{REGISTRY}"
 
 
 def find_cluster() -> Cluster | None:

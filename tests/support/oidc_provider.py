@@ -36,16 +36,17 @@ class OidcProvider:
     redirect: str = ""
     person: str = ""
     port: int = field(default_factory=free_port)
+    # "localhost" and not 127.0.0.1: cookies of the provider and the hub stay apart.
+    host: str = "localhost"
 
     @property
     def url(self) -> str:
-        # "localhost" and not 127.0.0.1: cookies of the provider and the hub stay apart.
-        return f"http://localhost:{self.port}"
+        return f"http://{self.host}:{self.port}"
 
     def __enter__(self) -> Self:
         environment = os.environ | {"AUTHLIB_INSECURE_TRANSPORT": "1", "PYTHONPATH": str(Path(__file__).parents[1])}
         with (self.folder / "provider.log").open("wb") as log:
-            command = [sys.executable, __file__, str(self.port)]
+            command = [sys.executable, __file__, self.host, str(self.port)]
             self._process = subprocess.Popen(command, env=environment, cwd=self.folder, stdout=log, stderr=log)
         deadline = time.monotonic() + 60
         while time.monotonic() < deadline and self._process.poll() is None:
@@ -95,7 +96,7 @@ class OidcProvider:
         }
 
 
-def _serve(port: int) -> None:
+def _serve(host: str, port: int) -> None:
     """The provider with one client, people from `tell`, and whoever `sits` there signed in."""
     from socketserver import ThreadingMixIn
     from wsgiref.simple_server import WSGIServer, make_server
@@ -116,7 +117,7 @@ def _serve(port: int) -> None:
         "SECRET_KEY": os.urandom(16).hex(),
         "WTF_CSRF_ENABLED": False,
         "PREFERRED_URL_SCHEME": "http",
-        "SERVER_NAME": f"localhost:{port}",
+        "SERVER_NAME": f"{host}:{port}",
         "CANAILLE": {
             "DATABASE": "memory",
             "JAVASCRIPT": False,
@@ -171,7 +172,7 @@ def _serve(port: int) -> None:
     class Server(ThreadingMixIn, WSGIServer):
         daemon_threads = True
 
-    make_server("127.0.0.1", port, app, server_class=Server).serve_forever()
+    make_server(host, port, app, server_class=Server).serve_forever()
 
 
 def _put_person(backend: Any, models: Any, client: Any, name: str, groups: Sequence[str]) -> None:
@@ -196,4 +197,4 @@ def _put_person(backend: Any, models: Any, client: Any, name: str, groups: Seque
 
 
 if __name__ == "__main__":
-    _serve(int(sys.argv[1]))
+    _serve(sys.argv[1], int(sys.argv[2]))

@@ -31,14 +31,26 @@ class Person:
             xsrf = browser.cookies.get("_xsrf", path="/hub/")
             answer = browser.post("/hub/login", data={"username": name, "password": password, "_xsrf": xsrf or ""})
             assert answer.status_code == 302, f"login of {name}: {answer.status_code} {answer.text[:300]}"
-            browser.get("/hub/home")
-            xsrf = browser.cookies.get("_xsrf", path="/hub/")
-            made = browser.post(
-                f"/hub/api/users/{name}/tokens",
-                json={"note": "test"},
-                headers={"X-XSRFToken": xsrf or "", "Referer": f"{url}/hub/token"},
-            )
-            assert made.status_code == 201, f"token for {name}: {made.status_code} {made.text[:300]}"
+            return cls._with_token(url, name, browser)
+
+    @classmethod
+    def sign_on(cls, url: str, name: str) -> Self:
+        """As `login`, by the identity provider, at which `name` sits signed in."""
+        with httpx.Client(base_url=url, timeout=60) as browser:
+            landed = browser.get("/hub/oauth_login", follow_redirects=True)
+            assert landed.url.path.startswith("/hub/"), f"sign-on of {name}: {landed.url} {landed.text[:300]}"
+            return cls._with_token(url, name, browser)
+
+    @classmethod
+    def _with_token(cls, url: str, name: str, browser: httpx.Client) -> Self:
+        browser.get("/hub/home")
+        xsrf = browser.cookies.get("_xsrf", path="/hub/")
+        made = browser.post(
+            f"/hub/api/users/{name}/tokens",
+            json={"note": "test"},
+            headers={"X-XSRFToken": xsrf or "", "Referer": f"{url}/hub/token"},
+        )
+        assert made.status_code == 201, f"token for {name}: {made.status_code} {made.text[:300]}"
         return cls(url, name, made.json()["token"])
 
     def ask(self, method: str, path: str, **kwargs: Any) -> httpx.Response:
