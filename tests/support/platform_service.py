@@ -269,7 +269,7 @@ def running(
     """
     write_state(folder, **(state or {}))
     hub, clock = FakeHub(), Clock()
-    listener = uvicorn.Config(lambda: None, port=0).bind_socket()
+    listener = uvicorn.Config(lambda: None, port=0, log_config=None).bind_socket()
     port = listener.getsockname()[1]
     defaults = {"hub_every_s": 0.1, "reconcile_every_s": 0.1, "cull_every_s": 0.1, "hub_timeout_s": 2}
     url = f"http://127.0.0.1:{port}"
