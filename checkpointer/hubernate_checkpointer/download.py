@@ -12,8 +12,11 @@ _HOPS = 5
 _MOVED = frozenset({301, 302, 303, 307, 308})
 
 
-def read_url(url: str, headers: Mapping[str, str], timeout_s: float) -> Iterator[memoryview]:
+def read_url(url: str, headers: Mapping[str, str], timeout_s: float, trusted: ssl.SSLContext) -> Iterator[memoryview]:
     """The body at `url` in pieces, each valid until the next. A redirect to another host goes without `headers`.
+
+    Args:
+        trusted: whose certificates are believed, by https.
 
     Raises:
         NotFound, NotAllowed, Unavailable, Broken: what the answer means; Unavailable also for a body cut short.
@@ -21,7 +24,7 @@ def read_url(url: str, headers: Mapping[str, str], timeout_s: float) -> Iterator
     for _ in range(_HOPS):
         parts = urlsplit(url)
         try:
-            connection = _connect(parts.scheme, parts.netloc, timeout_s)
+            connection = _connect(parts.scheme, parts.netloc, timeout_s, trusted)
             connection.request(
                 "GET", f"{parts.path}?{parts.query}" if parts.query else parts.path, headers=dict(headers)
             )
@@ -39,9 +42,9 @@ def read_url(url: str, headers: Mapping[str, str], timeout_s: float) -> Iterator
     raise Broken("the registry redirects in circles")
 
 
-def _connect(scheme: str, netloc: str, timeout_s: float) -> http.client.HTTPConnection:
+def _connect(scheme: str, netloc: str, timeout_s: float, trusted: ssl.SSLContext) -> http.client.HTTPConnection:
     if scheme == "https":
-        return http.client.HTTPSConnection(netloc, timeout=timeout_s, context=ssl.create_default_context())
+        return http.client.HTTPSConnection(netloc, timeout=timeout_s, context=trusted)
     return http.client.HTTPConnection(netloc, timeout=timeout_s)
 
 

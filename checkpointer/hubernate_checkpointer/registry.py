@@ -65,11 +65,11 @@ class Registry:
         self._tokens: dict[str, str] = {}
         self._lock = Lock()
         limits = httpx.Limits(max_connections=8, max_keepalive_connections=4)
-        trusted = httpx.create_ssl_context(trust_env=False)
+        self._trusted = httpx.create_ssl_context(trust_env=False)
         if ca_file:
-            trusted.load_verify_locations(ca_file)
+            self._trusted.load_verify_locations(ca_file)
         timeout = httpx.Timeout(timeout_s, connect=5)
-        self.client = httpx.Client(timeout=timeout, limits=limits, trust_env=False, verify=trusted)
+        self.client = httpx.Client(timeout=timeout, limits=limits, trust_env=False, verify=self._trusted)
 
     def close(self) -> None:
         """Close its connections."""
@@ -118,7 +118,8 @@ class Registry:
 
     def download(self, repository: str, digest: str) -> Iterator[memoryview]:
         """A blob's content in large pieces, each valid until the next."""
-        return read_url(self.locate(repository, f"blobs/{digest}"), self.authorisation(repository), self._timeout_s)
+        where, headers = self.locate(repository, f"blobs/{digest}"), self.authorisation(repository)
+        return read_url(where, headers, self._timeout_s, self._trusted)
 
     def mount(self, repository: str, digest: str, source: str) -> bool:
         """Make the blob of `source` appear in `repository` without moving it; False when the registry would not."""

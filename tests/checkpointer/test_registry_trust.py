@@ -72,6 +72,8 @@ def test_it_is_believed_once_its_ca_is_named(url: str, certificate: Path) -> Non
     believing = open_registry(CheckpointAgent(registry_url=url, registry_ca_file=str(certificate)), timeout_s=5)
     with pytest.raises(NotFound):
         believing.manifest("hubernate/none", "none")
+    with pytest.raises(NotFound):
+        list(believing.download("hubernate/none", f"sha256:{'0' * 64}"))
     strict.close()
     believing.close()
 
