@@ -1,5 +1,7 @@
 """What use costs: prices per unit, exact arithmetic, rounded once to hundredths. No amount of money is ever a float."""
 
+import hashlib
+import json
 import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
@@ -89,6 +91,12 @@ class PriceList(BaseModel):
     def first_day(self) -> date:
         """`since`, or the first day there is."""
         return self.since or date.min
+
+
+def version_of(lists: Sequence[PriceList]) -> str:
+    """Changes whenever the lists do: 16 hexadecimal digits."""
+    content = json.dumps([each.model_dump(mode="json") for each in lists], sort_keys=True)
+    return hashlib.sha256(content.encode()).hexdigest()[:16]
 
 
 def with_list(known: Sequence[PriceList], new: PriceList) -> tuple[PriceList, ...]:

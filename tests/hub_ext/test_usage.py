@@ -136,6 +136,18 @@ def test_a_price_change_leaves_the_past_alone(tmp_path: Path, database: str) -> 
         assert (entry["action"], entry["after"][0]["prices"]) == ("prices.change", {"cpu": "0.000001"})
 
 
+def test_prices_that_somebody_else_changed_meanwhile_are_not_overwritten(root: Caller) -> None:
+    """Two admins had the form open."""
+    read = root("GET", "/prices").headers["ETag"]
+    mine, theirs = ({"currency": "EUR", "prices": {"cpu": price}} for price in ("1", "2"))
+    first = root("PUT", "/prices", json=theirs, headers={"If-Match": read})
+    assert (first.status_code, first.headers["ETag"]) == (200, f'"{first.json()["version"]}"')
+    second = root("PUT", "/prices", json=mine, headers={"If-Match": read})
+    assert (second.status_code, "changed since you read" in second.json()["detail"]) == (412, True)
+    assert root("GET", "/prices").json()["items"][0]["prices"] == {"cpu": "2"}
+    assert root("PUT", "/prices", json=mine, headers={"If-Match": first.headers["ETag"]}).status_code == 200
+
+
 @pytest.mark.parametrize(
     ("body", "field"),
     [
@@ -151,7 +163,7 @@ def test_a_bad_price_list_is_named_and_changes_nothing(root: Caller, body: dict[
     answer = root("PUT", "/prices", json=body)
     assert answer.status_code == 422, answer.text
     assert field in answer.json()["detail"]
-    assert root("GET", "/prices").json() == {"items": []}
+    assert root("GET", "/prices").json()["items"] == []
 
 
 @pytest.mark.parametrize(

@@ -16,6 +16,7 @@ from ..context import Work
 from ..store import members, tenants
 from ..store.tenants import TenantRow
 from .sessions import Person
+from .versions import is_match
 
 
 class Standing(IntEnum):
@@ -79,20 +80,13 @@ class Door:
         return [tenant for tenant, role in roles.items() if role in needed]
 
 
-def etag(row: TenantRow) -> str:
-    """A tenant's version as HTTP has it (RFC 9110, section 8.8.3)."""
-    return f'"{row.version}"'
-
-
 def check_match(row: TenantRow, if_match: str | None) -> None:
     """Refuse a change of what the caller has not seen.
 
     Raises:
         Stale: `if_match` names other versions than the present one.
     """
-    if if_match is None or if_match.strip() == "*":
-        return
-    if etag(row) not in [each.strip() for each in if_match.split(",")]:
+    if not is_match(row.version, if_match):
         raise Stale(
             f"team {row.name!r} was changed since you read it (its version is {row.version} now); nothing was changed."
             " Read it again, then repeat your change",

@@ -2,9 +2,9 @@
 
 import json
 from datetime import datetime
-from typing import Annotated, Any, TypeAlias
+from typing import Annotated, Any
 
-from fastapi import APIRouter, Depends, Header, Query, Request, Response
+from fastapi import APIRouter, Depends, Query, Request, Response
 from pydantic import BaseModel, ConfigDict
 
 from hubernate_core.errors import Conflict, InvalidInput
@@ -15,17 +15,17 @@ from ..context import Context, Work
 from ..services import departures, governing
 from ..store import tenants
 from ..store.tenants import TenantRow
-from .access import Door, Standing, check_match, etag, standing_in
+from .access import Door, Standing, check_match, standing_in
 from .auth import ContextOf
 from .body import load, parse, read_bytes, reads
 from .door import Entered, needs
 from .merging import merge
 from .paging import Cursor, Limit, decode, encode
 from .repeating import IdempotencyKey, once
+from .versions import IfMatch, etag
 
 router = APIRouter(prefix="/api/v1/tenants", tags=["tenants"])
 departing = APIRouter(prefix="/api/v1", tags=["tenants"])
-IfMatch: TypeAlias = Annotated[str | None, Header(max_length=200, description="ETags; another version: 412")]
 
 
 class Changing:
@@ -137,7 +137,7 @@ async def list_departures(context: ContextOf, door: Entered) -> Departures:
 async def one_tenant(context: ContextOf, door: Entered, response: Response, tenant: str) -> ShownTenant:
     """A team with its settings. Members see no list of the others."""
     shown = await context.read(lambda work: _shown(work, door, door.tenant(work, tenant)))
-    response.headers["ETag"] = f'"{shown.version}"'
+    response.headers["ETag"] = etag(shown.version)
     return shown
 
 
@@ -209,7 +209,7 @@ async def mark_for_deletion(
         return Marked(goes=departures.look(work, row), export=written), row.version
 
     marked, version = await context.write(use)
-    response.headers["ETag"] = f'"{version}"'
+    response.headers["ETag"] = etag(version)
     return marked
 
 
@@ -264,7 +264,7 @@ async def _write(context: Context, use: Any, *, dry_run: bool) -> ShownTenant:
 
 def _answer(context: Context, response: Response, shown: ShownTenant) -> ShownTenant:
     context.bell.ring("tenants")
-    response.headers["ETag"] = f'"{shown.version}"'
+    response.headers["ETag"] = etag(shown.version)
     return shown
 
 
@@ -273,6 +273,5 @@ def _shown(work: Work, door: Door, row: TenantRow) -> ShownTenant:
     standing = standing_in(work, door.person, row.id)
     if standing < Standing.TENANT_ADMIN:
         document = document.model_copy(update={"members": ()})
-    version = int(etag(row).strip('"'))
-    more = {"id": row.id, "version": version, "role": standing.words}
+    more = {"id": row.id, "version": row.version, "role": standing.words}
     return ShownTenant.model_validate(document.model_dump(mode="json") | more)

@@ -1,6 +1,6 @@
 """What was used over time and its cost. Platform admins see all, tenant admins their tenants, members their own."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from datetime import date, datetime, timedelta
 from typing import Annotated
 
@@ -10,11 +10,11 @@ from pydantic import BaseModel, ConfigDict, Field
 from hubernate_core import cost
 from hubernate_core.cost import PriceList
 from hubernate_core.csv_text import as_csv
-from hubernate_core.errors import InvalidInput
+from hubernate_core.errors import InvalidInput, Stale
 from hubernate_core.names import TenantId
 from hubernate_core.tenant import Role
 
-from ..context import Context, Work
+from ..context import Work
 from ..services import costs
 from ..services.costs import Books, By, Question
 from ..store import members, prices, tenants
@@ -25,6 +25,7 @@ from .body import reads
 from .door import Entered, needs
 from .paging import Cursor, Limit, decode, encode
 from .sessions import Person
+from .versions import IfMatch, etag, is_match
 
 router = APIRouter(prefix="/api/v1", tags=["usage"])
 _DAYS_MAX, _LINES_MAX = 400, 100_000
@@ -73,9 +74,10 @@ class UsageReport(BaseModel):
 
 
 class Prices(BaseModel):
-    """Every price list, by its first day."""
+    """Every price list, by its first day. The version is the answer's ETag too."""
 
     items: list[PriceList]
+    version: str
 
 
 @router.get("/usage", openapi_extra=needs(Standing.MEMBER))
@@ -112,22 +114,37 @@ async def usage_csv(context: ContextOf, door: Entered, wanted: Annotated[Wanted,
 
 
 @router.get("/prices", openapi_extra=needs(Standing.MEMBER))
-async def list_prices(context: ContextOf, door: Entered) -> Prices:
+async def list_prices(context: ContextOf, door: Entered, response: Response) -> Prices:
     """The price lists, for everybody who may be here."""
-    return Prices(items=list(await context.store.read(prices.all_lists)))
+    return _shown(response, await context.store.read(prices.all_lists))
 
 
 @router.put("/prices", openapi_extra=needs(Standing.PLATFORM_ADMIN, PriceList))
 async def put_prices(
-    context: ContextOf, door: Entered, body: Annotated[PriceList, Depends(reads(PriceList))]
+    context: ContextOf,
+    door: Entered,
+    response: Response,
+    body: Annotated[PriceList, Depends(reads(PriceList))],
+    if_match: IfMatch = None,
 ) -> Prices:
     """Put a price list in force from its first day on; without one it is in force for all time. Later lists go."""
-    return await _put(context, door, body)
-
-
-async def _put(context: Context, door: Door, body: PriceList) -> Prices:
     actor = door.actor(Standing.PLATFORM_ADMIN)
-    return Prices(items=list(await context.write(costs.change_prices, actor, body)))
+
+    def use(work: Work) -> tuple[PriceList, ...]:
+        if not is_match(cost.version_of(prices.all_lists(work.tx)), if_match):
+            raise Stale(
+                "the prices were changed since you read them; nothing was changed. Read them again, then repeat your"
+                " change"
+            )
+        return costs.change_prices(work, actor, body)
+
+    return _shown(response, await context.write(use))
+
+
+def _shown(response: Response, lists: Sequence[PriceList]) -> Prices:
+    version = cost.version_of(lists)
+    response.headers["ETag"] = etag(version)
+    return Prices(items=list(lists), version=version)
 
 
 def scope_of(work: Work, door: Door, tenant: str = "") -> Scope:

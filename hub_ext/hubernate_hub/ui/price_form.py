@@ -15,13 +15,14 @@ class PriceForm:
     """The list in force today, to be changed. `fields`: resource, what its price is for one of, and the price.
 
     `since`: first day of the new list; empty: for all time, as there is none yet. `later`: when another list begins,
-    which the new one would replace.
+    which the new one would replace. `version`: of the lists that it was made from.
     """
 
     currency: str
     fields: list[tuple[str, str, str]]
     since: str
     later: str
+    version: str
 
 
 def price_form(work: Work, lists: Sequence[PriceList]) -> PriceForm:
@@ -37,5 +38,6 @@ def price_form(work: Work, lists: Sequence[PriceList]) -> PriceForm:
             if on_kubernetes or name in now or name != "storage"  # a volume of the Docker engine has no size
         ],
         since=today.isoformat() if lists else "",
+        version=cost.version_of(lists),
         later=next((f"{each.first_day:%-d %B %Y}" for each in lists if each.first_day > today), ""),
     )

@@ -157,7 +157,7 @@
     if (!since.value && "known" in form.dataset && !confirm("Without a first day these prices hold for all time, and what was used before is priced anew. Go on?")) return false;
     const filled = [...form.querySelectorAll("[data-price]")].filter((each) => each.value.trim());
     const prices = Object.fromEntries(filled.map((each) => [each.dataset.price, each.value.trim()]));
-    await ask("PUT", "prices", { currency: currency.value, prices, since: since.value || null });
+    await ask("PUT", "prices", { currency: currency.value, prices, since: since.value || null }, { "If-Match": `"${form.dataset.version}"` });
     return true;
   }
 
