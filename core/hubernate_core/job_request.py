@@ -16,6 +16,10 @@ NAME_BYTES = 255
 DAY_S = 24 * 3600
 OWN_FOLDER = ".hubernate"
 """In the job's folder: what the platform puts there beside the person's files."""
+CALL_FILE = "function.call"
+"""Among a function's files: a line of JSON, then the function and its arguments by cloudpickle."""
+RESULT_FILE = "function.result"
+"""What a function left: a line of JSON, then what it returned by cloudpickle. Unpickled by its person only."""
 
 
 def check_job_path(path: str, field: str) -> str:
@@ -64,6 +68,11 @@ class ScriptJob(_Kind):
         """What a list calls it."""
         return self.script
 
+    @property
+    def keeps(self) -> tuple[str, ...]:
+        """Files that are kept without being asked for."""
+        return ()
+
 
 class NotebookJob(_Kind):
     """A notebook, run cell by cell; it is written after each, so that what was computed is kept when one fails."""
@@ -79,11 +88,7 @@ class NotebookJob(_Kind):
         check_job_path(self.notebook, "work.notebook")
         if not self.notebook.endswith(".ipynb"):
             raise InvalidInput("work.notebook", f"{shorten(self.notebook, 60)!r}: a notebook's name ends in .ipynb")
-        for name in self.parameters:
-            if not name.isidentifier():
-                raise InvalidInput("work.parameters", f"{shorten(name, 40)!r} is no name of a Python variable")
-        if len(json.dumps(self.parameters)) > ARGUMENTS_BYTES:
-            raise InvalidInput("work.parameters", f"over {ARGUMENTS_BYTES} bytes in all, as JSON; put them in a file")
+        _check_parameters(self.parameters)
         return self
 
     @property
@@ -91,8 +96,49 @@ class NotebookJob(_Kind):
         """What a list calls it."""
         return self.notebook
 
+    @property
+    def keeps(self) -> tuple[str, ...]:
+        """Files that are kept without being asked for."""
+        return (self.notebook,)
 
-Work = Annotated[ScriptJob | NotebookJob, Field(discriminator="kind")]
+
+class FunctionJob(_Kind):
+    """A Python function: `CALL_FILE` among the job's files is what is called, `RESULT_FILE` is what came of it. The SDK
+    makes the one and reads the other; the platform looks into neither."""
+
+    kind: Literal["function"]
+    function: str = Field(min_length=1, max_length=200, description="its name, for people")
+    parameters: dict[str, JsonValue] = Field(
+        {}, max_length=100, description="keyword arguments, beside those of the call"
+    )
+
+    @model_validator(mode="after")
+    def _check(self) -> Self:
+        if not self.function.isprintable():
+            raise InvalidInput("work.function", "up to 200 printable characters on one line")
+        _check_parameters(self.parameters)
+        return self
+
+    @property
+    def label(self) -> str:
+        """What a list calls it."""
+        return self.function
+
+    @property
+    def keeps(self) -> tuple[str, ...]:
+        """Files that are kept without being asked for."""
+        return (RESULT_FILE,)
+
+
+def _check_parameters(parameters: dict[str, JsonValue]) -> None:
+    for name in parameters:
+        if not name.isidentifier():
+            raise InvalidInput("work.parameters", f"{shorten(name, 40)!r} is no name of a Python variable")
+    if len(json.dumps(parameters)) > ARGUMENTS_BYTES:
+        raise InvalidInput("work.parameters", f"over {ARGUMENTS_BYTES} bytes in all, as JSON; put them in a file")
+
+
+Work = Annotated[ScriptJob | NotebookJob | FunctionJob, Field(discriminator="kind")]
 
 
 class JobRequest(BaseModel):

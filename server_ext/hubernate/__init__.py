@@ -9,6 +9,7 @@ hubernate.spark()                                     Spark, where the environme
 %load_ext hubernate                                   then %%hubsql crm, and SQL in the cell
 job = hubernate.submit("train.py", args=["--epochs", "3"], outputs=["model"])
 job.wait(); job.logs(); job.outputs()                 a script or notebook as a job, in this very environment
+hubernate.submit(train, 0.1, epochs=3).result()       a function, and what it returned
 hubernate.demo()                                      a notebook that shows all of it
 """
 
@@ -16,14 +17,28 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from .browse import demo, open, sources
+    from .function import JobFailed
     from .job import Job, jobs, submit
     from .magic import load_ipython_extension
     from .spark_session import spark
     from .tables import sql, table
 
-__all__ = ["Job", "demo", "jobs", "load_ipython_extension", "open", "sources", "spark", "sql", "submit", "table"]
+__all__ = [
+    "Job",
+    "JobFailed",
+    "demo",
+    "jobs",
+    "load_ipython_extension",
+    "open",
+    "sources",
+    "spark",
+    "sql",
+    "submit",
+    "table",
+]
 _HOMES = {
     "Job": "job",
+    "JobFailed": "function",
     "demo": "browse",
     "jobs": "job",
     "load_ipython_extension": "magic",

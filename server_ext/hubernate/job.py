@@ -1,30 +1,37 @@
-"""Jobs: the same script or notebook in a container of its own, in this notebook's very environment.
+"""Jobs: the same script, notebook or function in a container of its own, in this notebook's very environment.
 
 job = hubernate.submit("train.py", args=["--epochs", "3"], outputs=["model"])
 job.logs(follow=True)
 job.outputs()[0].save("results")
+hubernate.submit(train, 0.1, epochs=3).result()
 """
 
 import sys
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from pathlib import Path
 from time import monotonic
-from types import SimpleNamespace
+from types import MappingProxyType, SimpleNamespace
 from typing import IO, Any
 
 from hubernate_core.errors import InvalidInput, NotFound
 from hubernate_core.job import JobState
 from hubernate_core.names import new_id
 
+from . import function
+from .function import JobFailed
 from .link import Link, find_place
 from .snapshot import choose, pack
+
+CALL_FILE, RESULT_FILE = "function.call", "function.result"
+"""As `hubernate_core.job_request` has them, which needs pydantic."""
 
 _LOOK_S = 20.0
 
 
 def submit(
-    what: str,
-    *,
+    what: str | Callable[..., Any],
+    /,
+    *values: Any,
     args: Iterable[str] = (),
     parameters: Mapping[str, Any] | None = None,
     files: Iterable[str] | None = None,
@@ -32,9 +39,10 @@ def submit(
     env: str = "current",
     **more: Any,
 ) -> "Job":
-    """Run a script (``.py``, ``.sh``) or notebook (``.ipynb``) of the current folder as a job.
+    """Run a script (``.py``, ``.sh``), a notebook (``.ipynb``) of the current folder, or a function, as a job.
 
     Args:
+        values: what the function is called with; so are keyword arguments that are not the job's.
         args: what the script is called with.
         parameters: variables set in the notebook.
         files: what goes along: files, folders, patterns. None: the Python modules of this folder.
@@ -46,8 +54,19 @@ def submit(
     Raises:
         InvalidInput: naming what is wrong; nothing was submitted.  OverQuota, Conflict, NotFound, Unavailable.
     """
-    asked = {"env": env, "outputs": list(outputs), **more}
-    return submit_by(Link(find_place("jobs")), work_of(what, args, parameters), files, **asked)
+    link = Link(find_place("jobs"))
+    asked: dict[str, Any] = {"env": env, "outputs": list(outputs)}
+    if callable(what):
+        if parameters is not None or args:
+            raise InvalidInput("args", "a function is given its arguments as they are: submit(train, 0.1, epochs=3)")
+        options = {name: more.pop(name) for name in function.OPTIONS & more.keys()}
+        function.check_call(what, values, more)
+        call = {CALL_FILE: function.pack_call(what, values, more)}
+        work = {"kind": "function", "function": function.name_of(what)}
+        return submit_by(link, work, files, call, **asked, **options)
+    if values:
+        raise InvalidInput("args", f"a script's arguments are a list: submit({what!r}, args=[{values[0]!r}])")
+    return submit_by(link, work_of(what, args, parameters), files, **asked, **more)
 
 
 def jobs() -> list["Job"]:
@@ -56,10 +75,16 @@ def jobs() -> list["Job"]:
     return [Job(link, _read(each)) for each in link.get("")["items"]]
 
 
-def submit_by(link: Link, work: dict[str, Any], files: Iterable[str] | None, **asked: Any) -> "Job":
-    """As `submit`, by a way of the caller's. The files are those of the current folder."""
-    folder, main = Path.cwd(), str(work.get("script") or work.get("notebook"))
-    content, digest = pack(folder, choose(folder, main, files))
+def submit_by(
+    link: Link,
+    work: dict[str, Any],
+    files: Iterable[str] | None,
+    made: Mapping[str, bytes] = MappingProxyType({}),
+    **asked: Any,
+) -> "Job":
+    """As `submit`, by a way of the caller's. The files are those of the current folder, and those in `made`."""
+    folder, main = Path.cwd(), work.get("script") or work.get("notebook")
+    content, digest = pack(folder, choose(folder, main, files), made)
     with content:
         body = {"id": new_id(), "work": work, "files": digest, **asked}
         try:
@@ -185,6 +210,23 @@ class Job:
                 return
             if "Log-Over" in headers:
                 return
+
+    def result(self, timeout_s: float | None = None) -> Any:
+        """What the job's function returned, once it has. It is unpickled here, which runs what the job wrote there.
+
+        Raises:
+            JobFailed: it raised, with its traceback as the message; or it was ended, or returned what cannot be kept.
+            TimeoutError: it is not over after `timeout_s` seconds; it goes on.
+            InvalidInput: the job runs no function.
+        """
+        done = self.wait(timeout_s).info
+        if done.request["work"]["kind"] != "function":
+            raise InvalidInput("job", f"{self.id} runs {done.label}; only a function has a result. See outputs()")
+        kept = next((each for each in self.outputs() if each.path == RESULT_FILE), None)
+        if kept is None:
+            lost = next((each for each in done.left_out if each.startswith(RESULT_FILE)), "")
+            raise JobFailed("; ".join(filter(None, [f"{done.label} ({self.id}) {done.state}", done.why, lost])))
+        return function.read_result(kept.read())
 
     def outputs(self) -> list[JobOutput]:
         """What was kept of it."""

@@ -3,9 +3,11 @@
 import hashlib
 import os
 import tarfile
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
+from io import BytesIO
 from pathlib import Path
 from tempfile import TemporaryFile
+from types import MappingProxyType
 from typing import IO, Any
 
 from hubernate_core.errors import InvalidInput
@@ -16,17 +18,18 @@ _FILES_MAX = 10_000
 _SKIPPED = frozenset({"__pycache__", "node_modules", "site-packages"})
 
 
-def choose(folder: Path, main: str, more: Iterable[str] | None) -> list[str]:
+def choose(folder: Path, main: str | None, more: Iterable[str] | None) -> list[str]:
     """Paths below `folder` that go along with `main`, sorted.
 
     Args:
+        main: None: it is no file.
         more: files, folders and patterns such as ``data/*.csv``; None: the Python modules below `folder`.
 
     Raises:
         InvalidInput: something is not there, lies outside of `folder`, or it is too much.
     """
     root = folder.resolve()
-    chosen = {_inside(root, root / main, main)}
+    chosen = set() if main is None else {_inside(root, root / main, main)}
     if more is None:
         chosen |= {_inside(root, path, str(path)) for path in _walk(root) if path.suffix == ".py"}
     for each in more or ():
@@ -44,15 +47,16 @@ def _check_size(root: Path, chosen: set[str]) -> None:
     sizes = {path: (root / path).stat().st_size for path in chosen}
     if len(sizes) > _FILES_MAX or sum(sizes.values()) > BYTES_MAX:
         largest = sorted(sizes, key=lambda path: -sizes[path])[:3]
-        told = ", ".join(f"{path} ({_shown(sizes[path])})" for path in largest)
+        told = ", ".join(f"{path} ({shown(sizes[path])})" for path in largest)
         raise InvalidInput(
             "files",
-            f"{len(sizes)} files, {_shown(sum(sizes.values()))}: over {_FILES_MAX} files or"
-            f" {_shown(BYTES_MAX)}. Largest: {told}. Send less; a job can read your home folder itself",
+            f"{len(sizes)} files, {shown(sum(sizes.values()))}: over {_FILES_MAX} files or"
+            f" {shown(BYTES_MAX)}. Largest: {told}. Send less; a job can read your home folder itself",
         )
 
 
-def _shown(size: int) -> str:
+def shown(size: int) -> str:
+    """A size for people."""
     return f"{size} B" if size < 1000 else f"{size / 1e6:.3g} MB"
 
 
@@ -76,13 +80,25 @@ def _inside(root: Path, path: Path, said: str) -> str:
     return Path(os.path.normpath(path)).relative_to(root).as_posix()
 
 
-def pack(folder: Path, chosen: Iterable[str]) -> tuple[IO[bytes], str]:
-    """A tar of `chosen`, to be read from its beginning, and its sha256. Owners are not told."""
+def pack(
+    folder: Path, chosen: Iterable[str], made: Mapping[str, bytes] = MappingProxyType({})
+) -> tuple[IO[bytes], str]:
+    """A tar of `chosen`, to be read from its beginning, and its sha256. Owners are not told.
+
+    Args:
+        made: files that lie in no folder, by path; they stand for those of `chosen` by the same one.
+    """
     out: Any = TemporaryFile()  # noqa: SIM115  the caller's
     # The platform takes no pax headers, which long and foreign names would get otherwise.
     with tarfile.open(fileobj=out, mode="w", dereference=True, format=tarfile.GNU_FORMAT) as tar:
         for path in chosen:
+            if path in made:
+                continue
             tar.add(folder / path, arcname=path, recursive=False, filter=_anonymous)
+        for path, content in made.items():
+            entry = tarfile.TarInfo(path)
+            entry.size = len(content)
+            tar.addfile(entry, BytesIO(content))
     out.seek(0)
     digest = hashlib.file_digest(out, "sha256").hexdigest()
     out.seek(0)

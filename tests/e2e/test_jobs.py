@@ -40,6 +40,16 @@ written = json.loads(job.outputs()[0].read()) if job.outputs() else None
 print(json.dumps([vars(job.info), b"".join(job.read_log()).decode(), written]))
 """
 
+_FUNCTION = """
+import json, os, pathlib, hubernate
+os.chdir(pathlib.Path.home() / "jobs")
+def measure(word, times):
+    import cowsay, helper
+    return {"said": helper.shout(cowsay.__name__ + word) * times}
+job = hubernate.submit(measure, "!", times=2)
+print(json.dumps([job.result(300), vars(job.info)]))
+"""
+
 
 def run(person: Person, code: str) -> Any:
     """What the last line of `code` prints, as JSON."""
@@ -66,6 +76,9 @@ def test_a_job_runs_in_the_notebooks_own_environment(platform: Installation) -> 
     cells = {"".join(each["source"]): each["outputs"] for each in written["cells"]}
     assert cells["import helper, cowsay; print(helper.shout(cowsay.__name__) * n)"][0]["text"] == ["COWSAYCOWSAY\n"]
     assert len(ada.checkpoints()) == 1
+    result, function = run(ada, _FUNCTION)
+    assert result == {"said": "COWSAY!COWSAY!"}, function
+    assert function["image"] == first["image"]
     ada.run("import sys, pathlib; pathlib.Path(sys.prefix, 'changed').write_text('x')")
     third, _ = run(ada, _SUBMIT)
     assert third["image"] != first["image"], "what changed is saved"

@@ -160,7 +160,8 @@ class BaseImage:
         return f"{self.registry}/{self.repository}@{self.digest}"
 
 
-def _tree() -> bytes:
+def tiny_tree() -> bytes:
+    """A tar for the root of the small image."""
     if not BUSYBOX.exists():
         raise RuntimeError("busybox is not installed: apt-get install busybox-static")
     out = io.BytesIO()
@@ -184,12 +185,19 @@ def _tree() -> bytes:
     return out.getvalue()
 
 
-def push_base(client: docker.DockerClient, process: RegistryProcess) -> BaseImage:
-    """Import the small image and push it; the local tag is dropped, the pulled digest stays for containers."""
+def _without_end(tar: bytes) -> bytes:
+    return tar.rstrip(b"\0") + b"\0" * (-len(tar.rstrip(b"\0")) % 512)
+
+
+def push_base(client: docker.DockerClient, process: RegistryProcess, *more: bytes) -> BaseImage:
+    """Import the small image, with what `more` tars have, and push it; the pulled digest stays for containers."""
     repository = f"profiles/test-{new_id()}"
     name = f"{process.name}/{repository}"
     client.api.import_image_from_data(
-        _tree(), repository=name, tag="1", changes=['CMD ["/bin/sleep", "1000000"]', "ENV BASE=kept", "WORKDIR /"]
+        b"".join([*(_without_end(each) for each in more), tiny_tree()]),
+        repository=name,
+        tag="1",
+        changes=['CMD ["/bin/sleep", "1000000"]', "ENV BASE=kept", "WORKDIR /"],
     )
     for line in client.api.push(name, tag="1", stream=True, decode=True):
         if "error" in line:

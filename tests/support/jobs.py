@@ -157,7 +157,7 @@ def clean(instance: str) -> Iterator[None]:
 def site(folder: Path, image: BaseImage, **settings: Any) -> Iterator[Site]:
     """A service whose jobs really run."""
     instance = f"job{new_id()[:6]}"
-    state = settings.pop("state", {}) | {"profiles": profiles(image)}
+    state = settings.pop("state", {}) | {"profiles": profiles(image, **settings.pop("resources", {}))}
     settings = {"instance": instance, "registry": image.registry, "state": state} | settings
     with clean(instance), running(folder, loops=True, **settings) as service:
         yield Site(service, instance, folder)

@@ -16,6 +16,9 @@ FOLDER = "/job"
 RUN_NOTEBOOK = f"{FOLDER}/{OWN_FOLDER}/run_notebook.py"
 NOTEBOOK_FILE = f"{FOLDER}/{OWN_FOLDER}/notebook.json"
 """Which notebook, and its parameters."""
+RUN_FUNCTION = f"{FOLDER}/{OWN_FOLDER}/run_function.py"
+FUNCTION_FILE = f"{FOLDER}/{OWN_FOLDER}/function.json"
+"""Its parameters."""
 LOG = "/run/hubernate/log"
 """A file of the service's, which all output goes to: the engine's own logs lose bytes where they turn over, or change
 what is no UTF-8 (seen with 20.10)."""
@@ -85,6 +88,8 @@ def command(work: Work) -> list[str]:
 def _program(work: Work) -> list[str]:
     if work.kind == "notebook":
         return ["/opt/lab/bin/python", "-I", "-u", RUN_NOTEBOOK, NOTEBOOK_FILE]
+    if work.kind == "function":
+        return ["python", "-u", RUN_FUNCTION, FUNCTION_FILE]
     program = ["python", "-u"] if work.script.endswith(".py") else ["sh"]
     return [*program, work.script, *work.args]
 

@@ -14,7 +14,6 @@ from tempfile import TemporaryFile
 from hubernate_core import names
 from hubernate_core.errors import HubernateError, NotFound, Unavailable, shorten
 from hubernate_core.job import Event, JobState, how_it_ended, timed_out
-from hubernate_core.job_request import NotebookJob
 from hubernate_core.manifests.docker import tenant_network
 from hubernate_core.manifests.docker_job import JobContainer, job_container
 from hubernate_core.quantity import format_bytes
@@ -200,9 +199,7 @@ class Attempt:
         row, parts = self._row, self._parts
         target = parts.outputs_of(row.id, row.course.attempt)
         drop(target)
-        work = row.request.work
-        own = (work.notebook,) if isinstance(work, NotebookJob) else ()
-        paths, most = (*own, *row.request.outputs), parts.settings.outputs_max_bytes
+        paths, most = (*row.request.work.keeps, *row.request.outputs), parts.settings.outputs_max_bytes
         if not paths:
             return Kept()
         if disk_is_full(parts.folder):

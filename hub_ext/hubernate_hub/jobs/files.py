@@ -12,7 +12,7 @@ from pathlib import Path, PurePosixPath
 from typing import IO, NoReturn
 
 from hubernate_core.errors import Conflict, InvalidInput, NotFound, Unavailable, shorten
-from hubernate_core.job_request import OWN_FOLDER, NotebookJob, Work, check_job_path
+from hubernate_core.job_request import OWN_FOLDER, ScriptJob, Work, check_job_path
 from hubernate_core.manifests.docker_job import FOLDER
 from hubernate_core.notebook import NOTEBOOK_UID
 from hubernate_core.quantity import show_bytes
@@ -191,10 +191,10 @@ def pack(files: Path, work: Work, out: IO[bytes]) -> None:
 
 
 def _programs(work: Work) -> dict[str, bytes]:
-    if not isinstance(work, NotebookJob):
+    if isinstance(work, ScriptJob):
         return {}
-    program = (_PROGRAMS / "run_notebook.py").read_bytes()
-    return {"run_notebook.py": program, "notebook.json": work.model_dump_json().encode()}
+    program = (_PROGRAMS / f"run_{work.kind}.py").read_bytes()
+    return {f"run_{work.kind}.py": program, f"{work.kind}.json": work.model_dump_json().encode()}
 
 
 def _owned(entry: tarfile.TarInfo, *, folder: bool = False) -> tarfile.TarInfo:
