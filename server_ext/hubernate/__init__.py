@@ -10,6 +10,7 @@ hubernate.spark()                                     Spark, where the environme
 job = hubernate.submit("train.py", args=["--epochs", "3"], outputs=["model"])
 job.wait(); job.logs(); job.outputs()                 a script or notebook as a job, in this very environment
 hubernate.submit(train, 0.1, epochs=3).result()       a function, and what it returned
+hubernate.log_metric("loss", 0.5)                     in a job: plotted on its page, job.metrics()
 hubernate.demo()                                      a notebook that shows all of it
 """
 
@@ -20,6 +21,7 @@ if TYPE_CHECKING:
     from .function import JobFailed
     from .job import Job, jobs, submit
     from .magic import load_ipython_extension
+    from .measure import log_metric
     from .spark_session import spark
     from .tables import sql, table
 
@@ -29,6 +31,7 @@ __all__ = [
     "demo",
     "jobs",
     "load_ipython_extension",
+    "log_metric",
     "open",
     "sources",
     "spark",
@@ -42,6 +45,7 @@ _HOMES = {
     "demo": "browse",
     "jobs": "job",
     "load_ipython_extension": "magic",
+    "log_metric": "measure",
     "open": "browse",
     "sources": "browse",
     "spark": "spark_session",

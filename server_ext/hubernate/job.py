@@ -8,10 +8,12 @@ hubernate.submit(train, 0.1, epochs=3).result()
 
 import sys
 from collections.abc import Callable, Iterable, Iterator, Mapping
+from datetime import datetime
+from math import nan
 from pathlib import Path
 from time import monotonic
 from types import MappingProxyType, SimpleNamespace
-from typing import IO, Any
+from typing import IO, Any, NamedTuple
 
 from hubernate_core.errors import InvalidInput, NotFound
 from hubernate_core.job import JobState
@@ -118,6 +120,18 @@ def work_of(what: str, args: Iterable[str], parameters: Mapping[str, Any] | None
     if parameters:
         raise InvalidInput("parameters", "a script takes args, not parameters")
     return {"kind": "script", "script": what, "args": [str(each) for each in args]}
+
+
+class MetricPoint(NamedTuple):
+    """One value of a metric; NaN where it was no finite number. `pandas.DataFrame` takes a list of them."""
+
+    step: int
+    value: float
+    at: datetime
+
+
+def _point(step: int, value: float | None, at: str) -> MetricPoint:
+    return MetricPoint(step, nan if value is None else value, datetime.fromisoformat(at))
 
 
 class JobOutput:
@@ -227,6 +241,11 @@ class Job:
             lost = next((each for each in done.left_out if each.startswith(RESULT_FILE)), "")
             raise JobFailed("; ".join(filter(None, [f"{done.label} ({self.id}) {done.state}", done.why, lost])))
         return function.read_result(kept.read())
+
+    def metrics(self) -> dict[str, list[MetricPoint]]:
+        """What it said by `hubernate.log_metric`, and numbers that its function returned: the points of each name."""
+        found = self._link.get(f"/{self.id}/metrics")["series"]
+        return {each["name"]: [_point(**point) for point in each["points"]] for each in found}
 
     def outputs(self) -> list[JobOutput]:
         """What was kept of it."""

@@ -3,64 +3,21 @@
 import functools
 import sys
 import threading
-from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
 
 import pytest
 
 import hubernate
 from hubernate.function import check_call, name_of, pack_call
 from hubernate_core.errors import InvalidInput
-from support.engine import BaseImage, engine, push_base, registry
-from support.jobs import Site, site
-from support.platform_service import PREFIX
-from support.python_image import python_tree
-from support.relay import relay
+from support.jobs import Site
+from support.kernel import as_in_a_cell, submit
 
 pytestmark = [pytest.mark.docker, pytest.mark.timeout(300)]
 
 
-@pytest.fixture(scope="module")
-def python_image() -> Iterator[BaseImage]:
-    """An image with Python in a registry."""
-    with registry() as process:
-        yield push_base(engine(), process, python_tree())
-
-
-@pytest.fixture
-def place(tmp_path: Path, python_image: BaseImage) -> Iterator[Site]:
-    """A service whose jobs run Python."""
-    with site(tmp_path, python_image, resources={"memory": "256Mi", "cpu": "1"}) as found:
-        yield found
-
-
-@pytest.fixture
-def notebook(place: Site, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
-    """This process is ada's kernel, in a folder of hers."""
-    token = place.service.start("ada").ticket.relay_token
-    folder = tmp_path / "work"
-    folder.mkdir()
-    monkeypatch.chdir(folder)
-    monkeypatch.syspath_prepend(str(folder))
-    with relay(f"{place.service.url}{PREFIX}", token) as url:
-        monkeypatch.setenv("HUBERNATE_RELAY", url)
-        yield folder
-
-
-def submit(what: Any, *values: Any, **more: Any) -> hubernate.Job:
-    return hubernate.submit(what, *values, env="profile", profile="base", **more)
-
-
-def as_in_a_cell(source: str) -> Any:
-    """The function `f` of a cell: it is of no module that a job could import."""
-    names: dict[str, Any] = {"__name__": "__main__"}
-    exec(source, names)
-    return names["f"]
-
-
-def test_what_it_returns_comes_back_and_modules_beside_the_notebook_are_found(notebook: Path) -> None:
-    (notebook / "beside.py").write_text("class Pair:\n    def __init__(self, *both): self.both = both\n")
+def test_what_it_returns_comes_back_and_modules_beside_the_notebook_are_found(kernel: Path) -> None:
+    (kernel / "beside.py").write_text("class Pair:\n    def __init__(self, *both): self.both = both\n")
     f = as_in_a_cell("import beside\ndef f(a, *, scale): print('in the job'); return beside.Pair(a * scale, offset)")
     f.__globals__["offset"] = 7
     job = submit(f, 4, scale=10, name="try")
@@ -72,11 +29,11 @@ def test_what_it_returns_comes_back_and_modules_beside_the_notebook_are_found(no
     assert job.rerun().result(120).both == (40, 7)
 
 
-def test_what_it_raises_fails_the_job_and_is_told_with_its_traceback(notebook: Path) -> None:
+def test_what_it_raises_fails_the_job_and_is_told_with_its_traceback(kernel: Path) -> None:
     bad = submit(as_in_a_cell("def f():\n    x = {}\n    return x['lost']"))
     unpicklable = submit(as_in_a_cell("import threading\ndef f():\n    return threading.Lock()"))
     ended = submit(as_in_a_cell("import os\ndef f():\n    os._exit(9)"))
-    (notebook / "run.sh").write_text("true")
+    (kernel / "run.sh").write_text("true")
     script = submit("run.sh")
     with pytest.raises(hubernate.JobFailed, match="KeyError: 'lost'") as told:
         bad.result(120)
@@ -92,8 +49,8 @@ def test_what_it_raises_fails_the_job_and_is_told_with_its_traceback(notebook: P
         script.result(120)
 
 
-def test_a_result_that_is_too_large_says_so_and_waiting_has_an_end(place: Site, notebook: Path) -> None:
-    place.service.inside.jobs.settings.outputs_max_bytes = 1000  # type: ignore[union-attr]
+def test_a_result_that_is_too_large_says_so_and_waiting_has_an_end(python_place: Site, kernel: Path) -> None:
+    python_place.service.inside.jobs.settings.outputs_max_bytes = 1000  # type: ignore[union-attr]
     large = submit(as_in_a_cell("def f(): return b'x' * 2000"))
     slow = submit(as_in_a_cell("import time\ndef f(): time.sleep(100)"))
     with pytest.raises(TimeoutError, match=f"job {slow.id} is"):
@@ -105,7 +62,7 @@ def test_a_result_that_is_too_large_says_so_and_waiting_has_an_end(place: Site, 
         large.result(120)
 
 
-def test_what_cannot_be_sent_is_said_before_anything_is(notebook: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_what_cannot_be_sent_is_said_before_anything_is(kernel: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     f = as_in_a_cell("def f(x, name='n'): return x")
     with pytest.raises(InvalidInput, match=r"missing a required argument: 'x'.*functools\.partial"):
         submit(f, name="of the job")

@@ -125,7 +125,9 @@ def command(place: Site, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Any
 
 
 def test_the_command_line_does_all_of_it(command: Any, tmp_path: Path) -> None:
-    (tmp_path / "run.sh").write_text('echo "got $*"; echo kept > kept; [ "$1" = good ]')
+    measure = """echo '{"name": "loss", "value": %s, "step": %d, "at": 1}' >> $HUBERNATE_METRICS\n"""
+    script = 'echo "got $*"; echo kept > kept; [ "$1" = good ]'
+    (tmp_path / "run.sh").write_text(measure % ("0.5", 1) + measure % ("0.25", 2) + script)
     good = command("submit", "physics", "run.sh", "good", "-x", "--profile", "base", "--output", "kept", "--follow")
     assert good.exit_code == 0, good.output
     job = good.stdout.split()[0]
@@ -134,6 +136,8 @@ def test_the_command_line_does_all_of_it(command: Any, tmp_path: Path) -> None:
     assert bad.exit_code == 1
     assert "exit code 1" in bad.stderr
     assert command("logs", "physics", job).stdout == "got good -x\n"
+    measured = command("metrics", "physics", job).stdout.split()
+    assert measured == ["METRIC", "STEP", "VALUE", "LOWEST", "HIGHEST", "loss", "2", "0.25", "0.25", "0.5"]
     listed = json.loads(command("list", "physics", "-o", "json").stdout)
     assert [each["id"] for each in listed] == [bad.stdout.split()[0], job]
     assert job in command("list", "physics").stdout

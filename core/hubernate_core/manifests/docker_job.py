@@ -22,13 +22,15 @@ FUNCTION_FILE = f"{FOLDER}/{OWN_FOLDER}/function.json"
 LOG = "/run/hubernate/log"
 """A file of the service's, which all output goes to: the engine's own logs lose bytes where they turn over, or change
 what is no UTF-8 (seen with 20.10)."""
+METRICS = "/run/hubernate/metrics"
+"""Another one, which `hubernate.log_metric` appends to."""
 STOP_S = 10
 """Between SIGTERM and SIGKILL."""
 
 
 @dataclass(frozen=True)
 class JobContainer:
-    """What one attempt is made of. `home_volume` empty: no home; `log` is a file of this machine's."""
+    """What one attempt is made of. `home_volume` empty: no home; `log` and `metrics` are files of this machine's."""
 
     instance: str
     job: JobId
@@ -36,6 +38,7 @@ class JobContainer:
     tenant: TenantId
     image: str
     log: str
+    metrics: str
     profile: Profile
     work: Work
     home_volume: str = ""
@@ -54,6 +57,7 @@ def job_container(spec: JobContainer) -> ContainerSpec:
     mounts = [home_mount(spec.home_volume, read_only=spec.home_read_only)] if spec.home_volume else []
     mounts += [ca_mount(spec.ca_bundle)] if spec.ca_bundle else []
     mounts.append({"Type": "bind", "Source": spec.log, "Target": LOG})
+    mounts.append({"Type": "bind", "Source": spec.metrics, "Target": METRICS})
     return ContainerSpec(
         name=names.job_container(spec.instance, spec.job, spec.attempt),
         body={
@@ -98,6 +102,7 @@ def _variables(spec: JobContainer) -> dict[str, str]:
     # Programs that write below the home by habit must not fail where it is read-only.
     scratch = {"JUPYTER_RUNTIME_DIR": "/tmp/jupyter", "IPYTHONDIR": "/tmp/ipython", "MPLCONFIGDIR": "/tmp/matplotlib"}
     own = {"HUBERNATE_JOB": spec.job, "HUBERNATE_JOB_ATTEMPT": str(spec.attempt), "PYTHONUNBUFFERED": "1"}
+    own["HUBERNATE_METRICS"] = METRICS
     return {
         **trust(CA_BUNDLE if spec.ca_bundle else ""),
         **spec.mirrors,

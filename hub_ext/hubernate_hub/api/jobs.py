@@ -1,5 +1,6 @@
 """Jobs, for members: submitted, looked at, ended. The same routes for notebooks (by relay) and for people."""
 
+import asyncio
 from collections.abc import Awaitable, Callable
 from typing import Annotated, Any
 
@@ -9,6 +10,7 @@ from fastapi.routing import APIRoute
 from pydantic import BaseModel, ConfigDict, Field
 
 from hubernate_core.errors import Conflict, NotAllowed, NotFound
+from hubernate_core.job_metrics import Metrics
 from hubernate_core.job_request import JobRequest
 from hubernate_core.job_view import Job
 from hubernate_core.names import JobId
@@ -16,7 +18,7 @@ from hubernate_core.names import JobId
 from .. import bell
 from ..actor import Actor
 from ..context import Context, Work
-from ..jobs import logs
+from ..jobs import logs, measures
 from ..jobs.parts import JobParts
 from ..services import jobs as use_cases
 from ..services.jobs import Submitter
@@ -178,6 +180,13 @@ def _kept(router: APIRouter, Asking: Any) -> None:
         if row.course.state.over and part.next >= logs.size_of(parts.log_of(row.id, row.course.attempt)):
             headers["Log-Over"] = "yes"
         return Response(part.content, headers=headers)
+
+    @router.get("/{job}/metrics")
+    async def metrics(context: ContextOf, parts: Parts, who: Asking, job: str) -> Metrics:
+        """What the newest attempt said of itself by `hubernate.log_metric`, also while it runs. Of a long series
+        points in between are left out; `value` is null where it was no finite number."""
+        row = await context.read(use_cases.find, who, job)
+        return await asyncio.to_thread(measures.read, parts.metrics_of(row.id, row.course.attempt))
 
     @router.get("/{job}/output", response_class=Response)
     async def output(

@@ -25,6 +25,7 @@ from ..store.jobs import JobRow
 from .engine import State
 from .files import disk_is_full, pack
 from .logs import LogWriter, RawLog, drop, size_of
+from .measures import Measures, make_raw
 from .outputs import Kept, collect
 from .parts import JobParts
 
@@ -33,6 +34,8 @@ FAILURES_MAX = 5
 _LOOK_S = 5.0
 _TAIL_S = 0.3
 """Between two looks at a log that did not grow."""
+_MEASURE_S = 1.0
+"""Between two looks at what a job measured."""
 _log = logging.getLogger(__name__)
 
 
@@ -126,6 +129,8 @@ class Attempt:
             await asyncio.to_thread(drop, self._parts.outputs_of(row.id, earlier))
         log = self._parts.raw_log_of(row.id, row.course.attempt)
         await asyncio.to_thread(RawLog(log).make)
+        measured = self._parts.raw_metrics_of(row.id, row.course.attempt)
+        await asyncio.to_thread(make_raw, measured)
         await engine.ensure_image(row.image)
         await engine.ensure_network(tenant_network(context.settings.instance, row.tenant_id))
         home = await context.read(_home, row)
@@ -137,6 +142,7 @@ class Attempt:
             tenant=row.tenant_id,
             image=row.image,
             log=str(log.absolute()),
+            metrics=str(measured.absolute()),
             profile=row.profile,
             work=row.request.work,
             home_volume=home if home and await engine.has_volume(home) else "",
@@ -151,11 +157,18 @@ class Attempt:
         row = self._row
         raw = RawLog(self._parts.raw_log_of(row.id, row.course.attempt))
         writer = LogWriter(self._parts.log_of(row.id, row.course.attempt), self._parts.settings.log_max_bytes)
+        measures = Measures(
+            self._parts.raw_metrics_of(row.id, row.course.attempt), self._parts.metrics_of(row.id, row.course.attempt)
+        )
         ended, stopping = asyncio.create_task(self._parts.engine.ended(self._name)), False
         try:
             with self._context.bell.listen(f"end:{row.id}") as rung:
-                look_at = 0.0
+                look_at = measure_at = 0.0
                 while not ended.done():
+                    if time.monotonic() >= measure_at:
+                        if await asyncio.to_thread(measures.take, self._context.clock()):
+                            self._tell()
+                        measure_at = time.monotonic() + _MEASURE_S
                     if not stopping and (rung.is_set() or time.monotonic() >= look_at):
                         rung.clear()
                         stopping = await self._is_to_end()
@@ -168,6 +181,8 @@ class Attempt:
                         await asyncio.wait({ended}, timeout=_TAIL_S)
             await ended
             await self._move_rest(raw, writer)
+            while await asyncio.to_thread(measures.take, self._context.clock()):
+                pass  # it has an end: the container has ended, and of the file no more is kept than so much
         finally:
             ended.cancel()
             writer.close()
@@ -236,6 +251,7 @@ class Attempt:
         self._parts.failures.pop((row.id, row.course.attempt), None)
         await self._parts.engine.remove(self._name)
         RawLog(self._parts.raw_log_of(row.id, row.course.attempt)).remove()
+        self._parts.raw_metrics_of(row.id, row.course.attempt).unlink(missing_ok=True)
         _log.info("a job's attempt ended", extra=self._ids | {"event": str(event), "reason": reason})
         self._tell()
         self._context.bell.ring("jobs", "queue")

@@ -123,7 +123,7 @@ class RawLog:
                 return False
             writer.write(content)
             self._seen = (self._seen + content)[-_SEEN:]
-            _give_back(file.fileno(), max(0, at + len(content) - _SEEN) // CHUNK * CHUNK)
+            give_back(file.fileno(), max(0, at + len(content) - _SEEN) // CHUNK * CHUNK)
         return True
 
     def _was_emptied(self, file: int, at: int) -> bool:
@@ -138,7 +138,7 @@ class RawLog:
         new.replace(self._base_file)
 
 
-def _give_back(file: int, length: int) -> None:
+def give_back(file: int, length: int) -> None:
     """Let go of the first `length` bytes on disk. A file system that cannot keeps them until the job is over."""
     if length:
         _libc.fallocate(file, _PUNCH_HOLE_KEEP_SIZE, ctypes.c_long(0), ctypes.c_long(length))

@@ -59,6 +59,14 @@ class JobParts:
         """What one attempt writes to, in its container."""
         return self.folder / job / f"raw-{attempt}"
 
+    def metrics_of(self, job: JobId, attempt: int) -> Path:
+        """What is kept of the metrics of one attempt."""
+        return self.folder / job / f"metrics-{attempt}.json"
+
+    def raw_metrics_of(self, job: JobId, attempt: int) -> Path:
+        """What one attempt writes them to, in its container."""
+        return self.folder / job / f"raw-metrics-{attempt}"
+
     def outputs_of(self, job: JobId, attempt: int) -> Path:
         """What was kept of one attempt's outputs."""
         return self.folder / job / f"outputs-{attempt}"

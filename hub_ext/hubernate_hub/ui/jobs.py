@@ -16,10 +16,11 @@ from ..api.auth import ContextOf, SignedIn
 from ..api.jobs import page as job_page
 from ..api.sessions import Person
 from ..context import Work
-from ..jobs import logs
+from ..jobs import logs, measures
 from ..services import jobs as use_cases
 from ..services.jobs import Submitter
 from ..store import tenants
+from .curves import Curve, curve
 from .render import page
 from .views import moment
 
@@ -69,8 +70,19 @@ async def one_job(request: Request, context: ContextOf, person: SignedIn, tenant
         folder = context.jobs.log_of(found.id, found.attempt)
         log = readable(await asyncio.to_thread(logs.tail, folder, _TAIL_BYTES))
         size = await asyncio.to_thread(logs.size_of, folder)
+    curves: list[Curve] = []
+    if context.jobs is not None:
+        measured = await asyncio.to_thread(measures.read, context.jobs.metrics_of(found.id, found.attempt))
+        curves = [curve(each, number) for number, each in enumerate(measured.series)]
     sizes = [(each, show_bytes(each.size)) for each in found.outputs]
-    shown = {"log": log, "log_size": show_bytes(size), "cut": size > _TAIL_BYTES, "outputs": sizes, "tenant": tenant}
+    shown = {
+        "log": log,
+        "log_size": show_bytes(size),
+        "cut": size > _TAIL_BYTES,
+        "outputs": sizes,
+        "tenant": tenant,
+        "curves": curves,
+    }
     return await page(request, context, "job.html", person=person, **values, **shown)
 
 

@@ -21,6 +21,8 @@ app = typer.Typer(no_args_is_help=True, help="Scripts and notebooks that run in 
 Id = Annotated[str, typer.Argument(metavar="JOB", help="Id of the job.")]
 _COLUMNS = [("JOB", "id"), ("WHAT", "label"), ("PERSON", "user"), ("STATE", "state"), ("WHY", "why")]
 
+_METRICS = [("METRIC", "name"), ("STEP", "step"), ("VALUE", "value"), ("LOWEST", "lowest"), ("HIGHEST", "highest")]
+
 
 @app.command(context_settings={"ignore_unknown_options": True})
 def submit(  # noqa: PLR0913  each is an option of the command
@@ -93,6 +95,18 @@ def rerun(team: Team, job: Id, context: Context = "") -> None:
 
 
 @app.command()
+def metrics(team: Team, job: Id, context: Context = "", output: Output = Form.TABLE) -> None:
+    """Show what a job measured of itself. Example: hubernate jobs metrics physics k3x9q0v2mz"""
+    found = _link(team, context).get(f"/{segment(job)}/metrics")
+    if found["left_out"]:
+        sys.stderr.write(f"not all was kept: {found['left_out']}\n")
+    if output is Form.TABLE:
+        show([_summary(each) for each in found["series"]], output, _METRICS)
+    else:
+        show(found["series"], output)
+
+
+@app.command()
 def outputs(
     team: Team,
     job: Id,
@@ -109,6 +123,19 @@ def outputs(
             typer.echo(each.save(save))
     for why in found.info.left_out:
         sys.stderr.write(f"not kept: {why}\n")
+
+
+def _summary(series: dict[str, Any]) -> dict[str, Any]:
+    newest = series["points"][-1]
+    values = [each["value"] for each in series["points"] if each["value"] is not None]
+    shown = {"lowest": min(values), "highest": max(values)} if values else {}
+    return {"name": series["name"], "step": newest["step"], "value": _number(newest["value"])} | {
+        name: _number(value) for name, value in shown.items()
+    }
+
+
+def _number(value: float | None) -> str:
+    return "not a number" if value is None else f"{value:.6g}"
 
 
 def _link(team: str, context: str) -> "Link":
