@@ -159,6 +159,9 @@ class JobRequest(BaseModel):
         "", pattern=r"^([0-9a-f]{64})?$", description="sha256 of a tar that was sent before; empty: none"
     )
     outputs: tuple[str, ...] = Field((), max_length=50, description="files and folders to keep, below the job's folder")
+    group: str = Field(
+        "", pattern=r"^([a-z][a-z0-9]{9})?$", description="jobs that belong together, such as a sweep; as an id"
+    )
     priority: Priority = Priority.NORMAL
     retries: int = Field(0, ge=0, le=10, description="further attempts after one that failed")
     timeout_s: int = Field(DAY_S, ge=1, le=30 * DAY_S, description="seconds that one attempt may run")

@@ -11,6 +11,7 @@ job = hubernate.submit("train.py", args=["--epochs", "3"], outputs=["model"])
 job.wait(); job.logs(); job.outputs()                 a script or notebook as a job, in this very environment
 hubernate.submit(train, 0.1, epochs=3).result()       a function, and what it returned
 hubernate.log_metric("loss", 0.5)                     in a job: plotted on its page, job.metrics()
+hubernate.sweep(train, {"rate": [0.1, 0.01]}, n=20)   random search: a job for each try
 hubernate.demo()                                      a notebook that shows all of it
 """
 
@@ -22,36 +23,50 @@ if TYPE_CHECKING:
     from .job import Job, jobs, submit
     from .magic import load_ipython_extension
     from .measure import log_metric
+    from .search import Sweep, sweep
+    from .space import choice, integers, loguniform, uniform
     from .spark_session import spark
     from .tables import sql, table
 
 __all__ = [
     "Job",
     "JobFailed",
+    "Sweep",
+    "choice",
     "demo",
+    "integers",
     "jobs",
     "load_ipython_extension",
     "log_metric",
+    "loguniform",
     "open",
     "sources",
     "spark",
     "sql",
     "submit",
+    "sweep",
     "table",
+    "uniform",
 ]
 _HOMES = {
     "Job": "job",
     "JobFailed": "function",
+    "Sweep": "search",
+    "choice": "space",
     "demo": "browse",
+    "integers": "space",
     "jobs": "job",
     "load_ipython_extension": "magic",
     "log_metric": "measure",
+    "loguniform": "space",
     "open": "browse",
     "sources": "browse",
     "spark": "spark_session",
     "sql": "tables",
     "submit": "job",
+    "sweep": "search",
     "table": "tables",
+    "uniform": "space",
 }
 
 

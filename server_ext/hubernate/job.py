@@ -7,7 +7,7 @@ hubernate.submit(train, 0.1, epochs=3).result()
 """
 
 import sys
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from datetime import datetime
 from math import nan
 from pathlib import Path
@@ -73,8 +73,12 @@ def submit(
 
 def jobs() -> list["Job"]:
     """Your newest jobs in this team."""
-    link = Link(find_place("jobs"))
-    return [Job(link, _read(each)) for each in link.get("")["items"]]
+    return page_of(Link(find_place("jobs")))
+
+
+def page_of(link: Link, **query: Any) -> list["Job"]:
+    """Your jobs as the API lists them, newest first. `query`: of the API's list."""
+    return [Job(link, _read(each)) for each in link.get("", **query)["items"]]
 
 
 def submit_by(
@@ -85,17 +89,31 @@ def submit_by(
     **asked: Any,
 ) -> "Job":
     """As `submit`, by a way of the caller's. The files are those of the current folder, and those in `made`."""
-    folder, main = Path.cwd(), work.get("script") or work.get("notebook")
+    (job,) = submit_each(link, [(work, asked.pop("name", ""))], files, made, asked)
+    return job
+
+
+def submit_each(
+    link: Link,
+    works: Sequence[tuple[dict[str, Any], str]],
+    files: Iterable[str] | None,
+    made: Mapping[str, bytes],
+    asked: Mapping[str, Any],
+) -> Iterator["Job"]:
+    """A job for each of `works` (what runs, and its name), with the same files, one after the other."""
+    folder, main = Path.cwd(), works[0][0].get("script") or works[0][0].get("notebook")
     content, digest = pack(folder, choose(folder, main, files), made)
     with content:
-        body = {"id": new_id(), "work": work, "files": digest, **asked}
-        try:
-            return _post(link, body)
-        except NotFound as problem:
-            if digest[:12] not in problem.message:
-                raise
-        link.send(f"/files/{digest}", content)
-    return _post(link, body)
+        for work, name in works:
+            body = {"id": new_id(), "work": work, "files": digest, "name": name, **asked}
+            try:
+                yield _post(link, body)
+            except NotFound as problem:
+                if digest[:12] not in problem.message:
+                    raise
+                content.seek(0)
+                link.send(f"/files/{digest}", content)
+                yield _post(link, body)
 
 
 def _read(answer: dict[str, Any]) -> SimpleNamespace:
@@ -177,6 +195,11 @@ class Job:
     def id(self) -> str:
         """Its id."""
         return str(self.info.id)
+
+    @property
+    def parameters(self) -> dict[str, Any]:
+        """Of a notebook, or of a function in a sweep."""
+        return dict(self.info.request["work"].get("parameters", {}))
 
     @property
     def state(self) -> JobState:

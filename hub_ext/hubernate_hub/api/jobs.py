@@ -30,8 +30,6 @@ from .body import reads, takes
 from .door import Entered, needs
 
 Wait = Annotated[float, Query(ge=0, le=30, description="seconds to wait for news")]
-Limit = Annotated[int, Query(ge=1, le=500)]
-Offset = Annotated[int, Query(ge=0, le=1_000_000)]
 Digest = Annotated[str, Path(pattern=r"^[0-9a-f]{64}$", description="sha256 of the tar")]
 _BYTES = {"Content-Type": "application/octet-stream", "X-Content-Type-Options": "nosniff"}
 
@@ -41,6 +39,15 @@ class Jobs(BaseModel):
 
     items: list[Job]
     total: int
+
+
+class Which(BaseModel):
+    """Which jobs a list has."""
+
+    everyone: bool = Field(False, description="everybody's, for admins of the team")
+    group: str = Field("", pattern=r"^([a-z][a-z0-9]{9})?$", description="only those of a sweep")
+    limit: int = Field(100, ge=1, le=500)
+    offset: int = Field(0, ge=0, le=1_000_000)
 
 
 class NewId(BaseModel):
@@ -118,13 +125,11 @@ def _submitting(router: APIRouter, Asking: Any) -> None:
 
 def _looking(router: APIRouter, Asking: Any) -> None:
     @router.get("")
-    async def list_jobs(
-        context: ContextOf, parts: Parts, who: Asking, everyone: bool = False, limit: Limit = 100, offset: Offset = 0
-    ) -> Jobs:
+    async def list_jobs(context: ContextOf, parts: Parts, who: Asking, which: Annotated[Which, Query()]) -> Jobs:
         """Your jobs in the team; with `everyone`, for its admins, all."""
-        if everyone and not who.governs:
+        if which.everyone and not who.governs:
             raise NotAllowed("only admins of the team see everyone's jobs")
-        return await context.read(page, who, everyone=everyone, limit=limit, offset=offset)
+        return await context.read(page, who, which)
 
     @router.get("/{job}")
     async def one_job(
@@ -213,10 +218,15 @@ async def _submitted(context: Context, parts: JobParts, make: Callable[[Work], J
     return shown
 
 
-def page(work: Work, who: Submitter, *, everyone: bool, limit: int, offset: int) -> Jobs:
-    """A page of a tenant's jobs, of one person or of all."""
+def page(work: Work, who: Submitter, which: Which) -> Jobs:
+    """A page of a tenant's jobs."""
     rows, total = jobs.page(
-        work.tx, who.tenant_id, hub_name=None if everyone else who.hub_name, limit=limit, offset=offset
+        work.tx,
+        who.tenant_id,
+        hub_name=None if which.everyone else who.hub_name,
+        group=which.group,
+        limit=which.limit,
+        offset=which.offset,
     )
     return Jobs(items=[use_cases.show(work, work.context.jobs, row) for row in rows], total=total)
 

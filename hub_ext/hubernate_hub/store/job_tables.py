@@ -27,10 +27,12 @@ jobs = Table(
     Column("outputs", JSON, nullable=False),  # what was kept of the newest attempt
     Column("left_out", JSON, nullable=False),  # what was not, and why
     Column("log_bytes", BigInteger, nullable=False),
+    id_column("group_id"),  # of the request, to look for
     moment("created_at", nullable=False),
     moment("started_at"),
     moment("finished_at"),
     Index(None, "state"),
+    Index(None, "group_id"),
     Index(None, "tenant_id", "created_at"),
     Index(None, "hub_name", "created_at"),
 )

@@ -115,10 +115,11 @@ def holding(tx: Tx, tenants: Iterable[TenantId] | None = None) -> list[tuple[Ten
 
 
 def page(
-    tx: Tx, tenant: TenantId, *, hub_name: str | None = None, offset: int = 0, limit: int = 100
+    tx: Tx, tenant: TenantId, *, hub_name: str | None = None, group: str = "", offset: int = 0, limit: int = 100
 ) -> tuple[list[JobRow], int]:
-    """A tenant's jobs, newest first, and how many there are: of one person, or of all (None)."""
+    """A tenant's jobs, newest first, and how many there are: of one person, or of all (None); of one group, or any."""
     mine = [jobs.c.tenant_id == tenant] + ([] if hub_name is None else [jobs.c.hub_name == hub_name])
+    mine += [jobs.c.group_id == group] if group else []
     total = tx.execute(select(func.count()).select_from(jobs).where(*mine)).scalar_one()
     query = select(jobs).where(*mine).order_by(jobs.c.created_at.desc(), jobs.c.id).offset(offset).limit(limit)
     return [_row(row) for row in tx.execute(query)], total
@@ -161,6 +162,7 @@ def files_of(tx: Tx) -> set[str]:
 
 def _row(row: Row[Any]) -> JobRow:
     values = dict(row._mapping)
+    del values["group_id"]  # the request has it
     course = Course(**{name: values.pop(name) for name in _COURSE} | {"state": JobState(row.state)})
     return JobRow(
         **values
@@ -182,6 +184,7 @@ def _values(row: JobRow) -> dict[str, Any]:
         | course
         | {
             "request": row.request.model_dump(mode="json"),
+            "group_id": row.request.group or None,
             "profile": row.profile.model_dump(mode="json"),
             "outputs": [each.model_dump(mode="json") for each in row.outputs],
             "left_out": list(row.left_out),

@@ -8,11 +8,13 @@ from fastapi import APIRouter, Request
 from fastapi.responses import Response
 
 from hubernate_core.job_view import Job
+from hubernate_core.names import is_id
 from hubernate_core.quantity import show_bytes
 from hubernate_core.tenant import Tenant
 
 from ..api.access import Door, Standing, standing_in
 from ..api.auth import ContextOf, SignedIn
+from ..api.jobs import Which
 from ..api.jobs import page as job_page
 from ..api.sessions import Person
 from ..context import Work
@@ -31,9 +33,11 @@ _ESCAPES = re.compile(r"\x1b(?:\[[0-?]*[ -/]*[@-~]|\][^\x07\x1b]*(?:\x07|\x1b\\)
 
 
 @router.get("/jobs")
-async def job_list(request: Request, context: ContextOf, person: SignedIn, everyone: bool = False) -> Response:
-    """The person's jobs, team by team; with `everyone`, all of those teams that they govern."""
-    door = Door(person, Standing.MEMBER)
+async def job_list(
+    request: Request, context: ContextOf, person: SignedIn, everyone: bool = False, group: str = ""
+) -> Response:
+    """The person's jobs, team by team; with `everyone`, all of those teams that they govern; those of one `group`."""
+    door, group = Door(person, Standing.MEMBER), group if is_id(group) else ""
 
     def use(work: Work) -> dict[str, Any]:
         found: list[tuple[Tenant, list[tuple[Job, Any]]]] = []
@@ -41,10 +45,11 @@ async def job_list(request: Request, context: ContextOf, person: SignedIn, every
         for row in tenants.page(work.tx, after="", limit=_TEAMS, contains="", only=door.mine(work)):
             who = _who(work, door, row)
             governs = governs or who.governs
-            jobs = job_page(work, who, everyone=everyone and who.governs, limit=_JOBS, offset=0).items
+            which = Which(everyone=everyone and who.governs, group=group, limit=_JOBS)
+            jobs = job_page(work, who, which).items
             if jobs:
                 found.append((row, [(each, moment(each.created_at, work.now)) for each in jobs]))
-        return {"teams": found, "governs": governs, "everyone": everyone and governs}
+        return {"teams": found, "governs": governs, "everyone": everyone and governs, "group": group}
 
     values = await context.read(use)
     return await page(request, context, "jobs.html", person=person, there=context.jobs is not None, **values)

@@ -55,11 +55,12 @@ def submit(  # noqa: PLR0913  each is an option of the command
 def list_jobs(
     team: Team,
     everyone: Annotated[bool, typer.Option(help="Everybody's, for admins of the team.")] = False,
+    group: Annotated[str, typer.Option(help="Only those of a sweep.")] = "",
     context: Context = "",
     output: Output = Form.TABLE,
 ) -> None:
     """List your newest jobs. Example: hubernate jobs list physics"""
-    found = _link(team, context).get("", everyone="true" if everyone else None)["items"]
+    found = _link(team, context).get("", everyone="true" if everyone else None, group=group or None)["items"]
     show(found, output, _COLUMNS)
 
 
