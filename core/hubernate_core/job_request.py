@@ -162,6 +162,9 @@ class JobRequest(BaseModel):
     group: str = Field(
         "", pattern=r"^([a-z][a-z0-9]{9})?$", description="jobs that belong together, such as a sweep; as an id"
     )
+    after: tuple[JobId, ...] = Field(
+        (), max_length=50, description="jobs that have to succeed before; where one does not, this one never starts"
+    )
     priority: Priority = Priority.NORMAL
     retries: int = Field(0, ge=0, le=10, description="further attempts after one that failed")
     timeout_s: int = Field(DAY_S, ge=1, le=30 * DAY_S, description="seconds that one attempt may run")
@@ -174,6 +177,8 @@ class JobRequest(BaseModel):
             raise InvalidInput("name", "up to 120 printable characters on one line")
         if self.profile:
             check_profile_name(self.profile)
+        for each in self.after:
+            check_id(each, "after")
         for path in self.outputs:
             check_job_path(path, "outputs")
         kind, colon, name = self.env.partition(":")

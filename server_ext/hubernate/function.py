@@ -11,7 +11,7 @@ from hubernate_core.errors import HubernateError, InvalidInput, shorten
 
 from .snapshot import BYTES_MAX, shown
 
-OPTIONS = frozenset({"name", "profile", "priority", "retries", "timeout_s", "home"})
+OPTIONS = frozenset({"after", "name", "profile", "priority", "retries", "timeout_s", "home"})
 """Keyword arguments of `submit` that are the job's and never the function's."""
 _PYTHON = f"{sys.version_info.major}.{sys.version_info.minor}"
 

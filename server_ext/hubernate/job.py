@@ -51,7 +51,8 @@ def submit(
         outputs: files and folders that the job writes and that are kept, also when it fails. A notebook is kept anyway.
         env: ``current``, saved first where it changed; ``checkpoint:ID``; ``image:NAME``; ``profile``.
         more: ``profile`` (resources; default: those of the environment's own profile), ``name``, ``priority`` (high,
-            normal, low), ``retries``, ``timeout_s``, ``home`` (none, read-only, read-write).
+            normal, low), ``retries``, ``timeout_s``, ``home`` (none, read-only, read-write), ``after`` (jobs that
+            have to succeed before; where one does not, this one never starts).
 
     Raises:
         InvalidInput: naming what is wrong; nothing was submitted.  OverQuota, Conflict, NotFound, Unavailable.
@@ -101,11 +102,13 @@ def submit_each(
     asked: Mapping[str, Any],
 ) -> Iterator["Job"]:
     """A job for each of `works` (what runs, and its name), with the same files, one after the other."""
+    after = asked.get("after", ())
+    ids = [getattr(each, "id", each) for each in ([after] if isinstance(after, Job | str) else after)]
     folder, main = Path.cwd(), works[0][0].get("script") or works[0][0].get("notebook")
     content, digest = pack(folder, choose(folder, main, files), made)
     with content:
         for work, name in works:
-            body = {"id": new_id(), "work": work, "files": digest, "name": name, **asked}
+            body = {"id": new_id(), "work": work, "files": digest, "name": name, **asked, "after": ids}
             try:
                 yield _post(link, body)
             except NotFound as problem:

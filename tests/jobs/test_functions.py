@@ -84,3 +84,11 @@ def test_an_option_of_the_job_reaches_the_function_by_partial() -> None:
     assert name_of(f) == "f"
     check_call(f, (1,), {})
     assert pack_call(f, (1,), {}).startswith(b'{"python": "3.')
+
+
+def test_one_function_runs_after_another(kernel: Path) -> None:
+    first = submit(as_in_a_cell("def f(): return 1"))
+    second = submit(as_in_a_cell("def f(): return 2"), after=first)
+    assert second.result(120) == 2
+    assert second.info.request["after"] == [first.id]
+    assert first.wait(1).info.finished_at <= second.info.started_at

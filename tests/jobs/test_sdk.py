@@ -145,6 +145,8 @@ def test_the_command_line_does_all_of_it(command: Any, tmp_path: Path) -> None:
     assert command("outputs", "physics", job).stdout.split() == ["OUTPUT", "BYTES", "kept", "5"]
     assert command("outputs", "physics", job, "--save", "results").exit_code == 0
     assert (tmp_path / "results/kept").read_text() == "kept\n"
+    never = command("submit", "physics", "run.sh", "--profile", "base", "--after", bad.stdout.split()[0])
+    assert "which failed; nothing was submitted" in str(never.exception)
     again = command("rerun", "physics", job).stdout.strip()
     assert "is" in command("cancel", "physics", again).stdout
     nothing = command("show", "physics", "j123456789")

@@ -45,6 +45,9 @@ class JobRounds:
         moved = {job for job, place in looked.places.items() if parts.places.get(job) != place}
         parts.places = looked.places
         context.bell.ring(*(f"job:{job}" for job in moved))
+        for job, why in looked.broken.items():
+            await context.write(use_cases.refuse, job, why)
+            context.bell.ring(f"job:{job}", "jobs")  # others may have waited for it in turn
         going = {row.id: row for row in rows}
         for job in looked.go:
             with apart(context.metrics, "jobs", "job not started", job=job):

@@ -3,6 +3,7 @@
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 
+from hubernate_core.job_chain import broken_by, waits_for
 from hubernate_core.job_queue import JobPlace, QueuedJob, line, next_jobs
 from hubernate_core.names import JobId, PlaceId
 from hubernate_core.queue import Wait
@@ -16,20 +17,26 @@ from . import ledger, places
 
 @dataclass(frozen=True)
 class Looked:
-    """One look: the place of every job that could run, and those that start now, in turn."""
+    """One look: the place of every job that could run, those that start now, in turn, and why others never will."""
 
     places: Mapping[JobId, JobPlace] = field(default_factory=dict)
     go: tuple[JobId, ...] = ()
+    broken: Mapping[JobId, str] = field(default_factory=dict)
 
 
 def look(work: Work, at_once: int) -> Looked:
     """Every queued job as it stands now. `at_once`: how many run on the platform at the same time."""
-    queued = jobs.in_line(work.tx)
-    if not queued:
+    waiting = jobs.in_line(work.tx)
+    if not waiting:
         return Looked()
+    known = jobs.before(work.tx, (each for row in waiting for each in row.after))
+    before = {row.id: [known[each] for each in row.after] for row in waiting}
+    broken = {job: why for job, some in before.items() if (why := broken_by(some))}
+    chained = {job: why for job, some in before.items() if (why := waits_for(some))}
+    queued = [row for row in waiting if row.id not in chained]
     running = jobs.running_in_each(work.tx)
     active = tenants.with_ids(work.tx, {row.tenant_id for row in queued}, active_only=True)
-    found: dict[JobId, JobPlace] = {}
+    found = {job: JobPlace(job, 0, 0, why) for job, why in chained.items()}
     ready: dict[str, list[JobId]] = {}
     held = ledger.held_in_each(work, active.values())
     for tenant in active.values():
@@ -44,7 +51,7 @@ def look(work: Work, at_once: int) -> Looked:
         found[job] = replace(found[job], why=turn)
     for row in queued:
         found.setdefault(row.id, JobPlace(row.id, 0, 0, "The team is suspended; an admin can say more."))
-    return Looked(found, tuple(go))
+    return Looked(found, tuple(go), broken)
 
 
 def _queued(row: InLine) -> QueuedJob:

@@ -2,16 +2,16 @@
 
 from dataclasses import dataclass, replace
 
-from hubernate_core import refusal
 from hubernate_core.checkpoint import Checkpoint
-from hubernate_core.errors import Conflict, InvalidInput, NotAllowed, NotFound, OverQuota
+from hubernate_core.errors import Conflict, InvalidInput, NotAllowed, NotFound
 from hubernate_core.job import Course, Event, JobState, advance
+from hubernate_core.job_chain import broken_by
 from hubernate_core.job_request import JobRequest
 from hubernate_core.job_view import Job
 from hubernate_core.names import CheckpointId, JobId, ServerId, TenantId, is_id
 from hubernate_core.operation import Kind, Outcome, Trigger
 from hubernate_core.profile import Profile
-from hubernate_core.quota import amounts_of_job, decide
+from hubernate_core.quota import decide
 from hubernate_core.server import ServerState
 from hubernate_core.tenant import Tenant
 
@@ -23,6 +23,7 @@ from ..store.jobs import JobRow
 from ..store.servers import ServerRow
 from . import ledger, team_images
 from .deeds import Deed, note
+from .job_checks import check_quota, check_waiting, wanted
 from .opening import Wish, open_operation
 
 
@@ -57,41 +58,24 @@ def submit(work: Work, parts: JobParts, who: Submitter, request: JobRequest) -> 
     if not request.files:
         raise InvalidInput("files", f"send the files of the job first; {request.work.label!r} is to be among them")
     parts.files.find(who.tenant_id, who.user, request.files)
-    _check_waiting(work, parts, row.tenant, who.user)
+    _check_after(work, who, request)
+    check_waiting(work, parts, row.tenant, who.user)
     made = _environment(work, row.tenant, who, request)
-    _check_quota(work, row.tenant, made)
+    check_quota(work, row.tenant, made)
     jobs.add(work.tx, made)
     after = {"work": request.work.label, "env": request.env, "profile": made.profile.name}
     note(work, who.actor, Deed("job.submit", f"{who.user}/{request.label} {made.id}", who.tenant_id, after=after))
     return made
 
 
-def _check_waiting(work: Work, parts: JobParts, tenant: Tenant, user: str) -> None:
-    if jobs.waiting(work.tx, tenant.id, user) >= parts.settings.waiting_of_person_max:
-        raise Conflict(
-            f"{parts.settings.waiting_of_person_max} jobs of yours wait already in team {tenant.name!r}; this one was"
-            " not submitted. Cancel some, or wait until they are through"
-        )
-    if jobs.waiting(work.tx, tenant.id) >= parts.settings.waiting_max:
-        raise Conflict(
-            f"{parts.settings.waiting_max} jobs of team {tenant.name!r} wait already; this one was not submitted."
-            " Cancel some, or wait until they are through"
-        )
-
-
-def _check_quota(work: Work, tenant: Tenant, row: JobRow) -> None:
-    stays = [each for each in ledger.held_in(work, tenant) if not each.passes]
-    short = decide(tenant.quota, stays, row.user, _wanted(row))
-    if short:
-        title = tenant.title or tenant.name
-        told = " ".join(refusal.reason(title, each) for each in short)
-        values = [each.model_dump(mode="json") for each in short]
-        raise OverQuota(f"{told} This job would never start, so it was not submitted.", values, tenant=tenant.name)
-
-
-def _wanted(row: JobRow) -> dict[str, int]:
-    # Of checkpoints nothing more, but not while they are over: as for the start of a server.
-    return {**amounts_of_job(row.profile), "checkpoint_bytes": 0}
+def _check_after(work: Work, who: Submitter, request: JobRequest) -> None:
+    for job in request.after:
+        try:
+            find(work, who, job)
+        except NotFound as problem:
+            raise NotFound(f"after: {job!r}: {problem.message}; nothing was submitted") from problem
+    if why := broken_by(jobs.before(work.tx, request.after).values()):
+        raise Conflict(f"{why.replace('it was not started', 'nothing was submitted')}. Run that one again first")
 
 
 def _environment(work: Work, tenant: Tenant, who: Submitter, request: JobRequest) -> JobRow:
@@ -202,7 +186,7 @@ def admit(work: Work, job: JobId) -> JobRow | None:
     if row is None or tenant is None or tenant.suspended or not row.image or row.course.state.over:
         return None
     if row.course.state.holds or decide(
-        tenant.tenant.quota, ledger.held_in(work, tenant.tenant), row.user, _wanted(row)
+        tenant.tenant.quota, ledger.held_in(work, tenant.tenant), row.user, wanted(row)
     ):
         return None
     return store(work, replace(row, exit_code=None), Event.ADMITTED)
@@ -237,11 +221,11 @@ def cancel(work: Work, actor: Actor, row: JobRow) -> JobRow:
 
 
 def rerun(work: Work, parts: JobParts, who: Submitter, row: JobRow, new: JobId) -> JobRow:
-    """The same again under a new id, in the very environment in which it ran before. Raises as `submit`."""
+    """The same again under a new id, now, in the very environment in which it ran before. Raises as `submit`."""
     if row.hub_name != who.hub_name:
         raise NotAllowed("only who submitted a job can run it again: it runs in their environment, with their home")
     env = row.request.env if row.checkpoint_id is None else f"checkpoint:{row.checkpoint_id}"
-    return submit(work, parts, who, row.request.model_copy(update={"id": new, "env": env}))
+    return submit(work, parts, who, row.request.model_copy(update={"id": new, "env": env, "after": ()}))
 
 
 def find(work: Work, who: Submitter, job: str) -> JobRow:
@@ -269,7 +253,7 @@ def show(work: Work, parts: JobParts | None, row: JobRow) -> Job:
         tenant=known[row.tenant_id].name,
         state=course.state,
         cancelling=course.cancelling,
-        why=_why(row, "" if waits is None else waits.why),
+        why=_why(row, _not_looked_at(row) if waits is None else waits.why),
         position=0 if waits is None else waits.position,
         of=0 if waits is None else waits.of,
         attempt=course.attempt,
@@ -286,6 +270,10 @@ def show(work: Work, parts: JobParts | None, row: JobRow) -> Job:
         started_at=course.started_at,
         finished_at=course.finished_at,
     )
+
+
+def _not_looked_at(row: JobRow) -> str:
+    return f"It waits for {', '.join(row.request.after)} to succeed." if row.request.after else ""
 
 
 def _why(row: JobRow, waits: str) -> str:

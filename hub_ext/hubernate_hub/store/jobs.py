@@ -8,6 +8,7 @@ from typing import Any
 from sqlalchemy import Row, delete, func, insert, select, update
 
 from hubernate_core.job import Course, JobState, Priority
+from hubernate_core.job_chain import Before
 from hubernate_core.job_request import JobRequest
 from hubernate_core.job_view import Output
 from hubernate_core.names import CheckpointId, JobId, OperationId, ServerId, TenantId
@@ -79,17 +80,31 @@ class InLine:
     profile: Profile
     priority: Priority
     created_at: datetime
+    after: tuple[JobId, ...] = ()
 
 
 def in_line(tx: Tx) -> list[InLine]:
     """Every job that waits and whose environment is there, in the order in which they were asked for."""
     which = (jobs.c.id, jobs.c.tenant_id, jobs.c.user, jobs.c.profile, jobs.c.request["priority"].as_string())
-    query = select(*which, jobs.c.created_at).where(jobs.c.state == str(JobState.QUEUED), jobs.c.image != "")
+    query = select(*which, jobs.c.created_at, jobs.c.request["after"]).where(
+        jobs.c.state == str(JobState.QUEUED), jobs.c.image != ""
+    )
     rows = tx.execute(query.order_by(jobs.c.created_at, jobs.c.id))
     return [
-        InLine(job, tenant, user, Profile.model_validate(profile), Priority(priority), created_at)
-        for job, tenant, user, profile, priority, created_at in rows
+        InLine(job, tenant, user, Profile.model_validate(profile), Priority(priority), created_at, tuple(after or ()))
+        for job, tenant, user, profile, priority, created_at, after in rows
     ]
+
+
+def before(tx: Tx, which: Iterable[JobId]) -> dict[JobId, Before]:
+    """How those of `which` are that others run after."""
+    wanted = sorted(set(which))
+    found = {job: Before(job, "", None) for job in wanted}
+    for first in range(0, len(wanted), _AT_ONCE):
+        query = select(jobs.c.id, jobs.c.state, jobs.c.request).where(jobs.c.id.in_(wanted[first : first + _AT_ONCE]))
+        for job, state, request in tx.execute(query):
+            found[job] = Before(job, JobRequest.model_validate(request).label, JobState(state))
+    return found
 
 
 def running_in_each(tx: Tx) -> dict[str, int]:

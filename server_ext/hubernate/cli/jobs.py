@@ -34,6 +34,7 @@ def submit(  # noqa: PLR0913  each is an option of the command
     file: Annotated[list[str] | None, typer.Option(help="File, folder or pattern to send; again for more.")] = None,
     output: Annotated[list[str] | None, typer.Option(help="File or folder to keep; again for more.")] = None,
     priority: Annotated[str, typer.Option(help="high, normal or low.")] = "normal",
+    after: Annotated[list[str] | None, typer.Option(help="Job that has to succeed before; again for more.")] = None,
     retries: Annotated[int, typer.Option(help="Further attempts after one that failed.")] = 0,
     timeout_s: Annotated[int, typer.Option(help="Seconds that one attempt may run.")] = 24 * 3600,
     follow: Annotated[bool, typer.Option("--follow", "-f", help="Print the log until it is over.")] = False,
@@ -43,6 +44,7 @@ def submit(  # noqa: PLR0913  each is an option of the command
     from ..job import submit_by, work_of
 
     asked: dict[str, Any] = {"env": env, "profile": profile, "outputs": output or [], "priority": priority}
+    asked["after"] = after or []
     work = work_of(what, *_told(what, args or []))
     job = submit_by(_link(team, context), work, file or None, **asked, retries=retries, timeout_s=timeout_s)
     typer.echo(job.id)
