@@ -36,7 +36,6 @@ _lines = st.one_of(
 )
 
 
-@settings(deadline=None)
 @given(st.lists(_lines, max_size=30))
 def test_whatever_is_written_what_is_kept_can_be_shown(lines: list[bytes]) -> None:
     found = taken(*lines)
@@ -51,7 +50,7 @@ def test_whatever_is_written_what_is_kept_can_be_shown(lines: list[bytes]) -> No
         assert all(each.at <= NOW for each in series.points)
 
 
-@settings(deadline=None, max_examples=20)
+@settings(max_examples=20)
 @given(st.integers(1, 6 * POINTS_MAX))
 def test_of_a_long_series_evenly_spread_points_are_kept_and_the_newest(number: int) -> None:
     series = Series(name="loss")

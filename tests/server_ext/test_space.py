@@ -4,7 +4,7 @@ import math
 from typing import Any
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 import hubernate
@@ -17,7 +17,6 @@ _positive = st.tuples(st.floats(1e-300, 1e300), st.floats(1e-300, 1e300)).map(so
 _whole = st.tuples(st.integers(), st.integers()).map(sorted)
 
 
-@settings(deadline=None)
 @given(_pair, _positive, _whole, st.lists(st.text() | st.none() | st.integers(), min_size=1), st.integers())
 def test_what_is_drawn_lies_within_and_the_same_seed_draws_the_same(
     pair: list[float], positive: list[float], whole: list[int], values: list[Any], seed: int
