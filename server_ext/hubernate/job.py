@@ -7,6 +7,7 @@ job.outputs()[0].save("results")
 
 import sys
 from collections.abc import Iterable, Iterator, Mapping
+from html import escape
 from pathlib import Path
 from time import monotonic
 from types import SimpleNamespace
@@ -19,6 +20,8 @@ from hubernate_core.names import new_id
 from .link import Link, find_place
 from .snapshot import choose, pack
 
+MIME_TYPE = "application/vnd.hubernate.job+json"
+"""What our JupyterLab extension shows live."""
 _LOOK_S = 20.0
 
 
@@ -56,9 +59,11 @@ def jobs() -> list["Job"]:
     return [Job(link, _read(each)) for each in link.get("")["items"]]
 
 
-def submit_by(link: Link, work: dict[str, Any], files: Iterable[str] | None, **asked: Any) -> "Job":
-    """As `submit`, by a way of the caller's. The files are those of the current folder."""
-    folder, main = Path.cwd(), str(work.get("script") or work.get("notebook"))
+def submit_by(
+    link: Link, work: dict[str, Any], files: Iterable[str] | None, folder: Path | None = None, **asked: Any
+) -> "Job":
+    """As `submit`, by a way of the caller's. The files are those of `folder`, by default of the current one."""
+    folder, main = folder or Path.cwd(), str(work.get("script") or work.get("notebook"))
     content, digest = pack(folder, choose(folder, main, files))
     with content:
         body = {"id": new_id(), "work": work, "files": digest, **asked}
@@ -202,6 +207,18 @@ class Job:
     def _look(self, **query: Any) -> SimpleNamespace:
         self.info = _read(self._link.get(f"/{self.id}", **query))
         return self.info
+
+    def _repr_mimebundle_(self, include: object = None, exclude: object = None) -> dict[str, Any]:
+        """For JupyterLab with our extension, which shows it live; elsewhere what is below."""
+        known = {name: str(getattr(self.info, name)) for name in ("id", "label", "state", "why")}
+        return {MIME_TYPE: known}
+
+    def _repr_html_(self) -> str:
+        """As it was when it was shown."""
+        label, state, why = (escape(str(getattr(self.info, name))) for name in ("label", "state", "why"))
+        return (
+            f"<p><strong>{label}</strong> {state} <small>job {escape(self.id)}</small>{f'<br>{why}' if why else ''}</p>"
+        )
 
     def __repr__(self) -> str:
         why = f": {self.info.why}" if self.info.why else ""

@@ -9,8 +9,9 @@ from fastapi.routing import APIRoute
 from pydantic import BaseModel, ConfigDict, Field
 
 from hubernate_core.errors import Conflict, NotAllowed, NotFound
+from hubernate_core.job_form import JobKind
 from hubernate_core.job_request import JobRequest
-from hubernate_core.job_view import Job
+from hubernate_core.job_view import Job, JobInLine
 from hubernate_core.names import JobId
 
 from .. import bell
@@ -18,6 +19,7 @@ from ..actor import Actor
 from ..context import Context, Work
 from ..jobs import logs
 from ..jobs.parts import JobParts
+from ..services import job_lists
 from ..services import jobs as use_cases
 from ..services.jobs import Submitter
 from ..store import jobs, operations
@@ -39,6 +41,18 @@ class Jobs(BaseModel):
 
     items: list[Job]
     total: int
+
+
+class JobLine(BaseModel):
+    """Jobs of a team that run, and then those that wait, first those that start first; at most 200."""
+
+    items: list[JobInLine]
+
+
+class JobKinds(BaseModel):
+    """Every kind of job."""
+
+    kinds: list[JobKind]
 
 
 class NewId(BaseModel):
@@ -123,6 +137,16 @@ def _looking(router: APIRouter, Asking: Any) -> None:
         if everyone and not who.governs:
             raise NotAllowed("only admins of the team see everyone's jobs")
         return await context.read(page, who, everyone=everyone, limit=limit, offset=offset)
+
+    @router.get("/line")
+    async def line(context: ContextOf, parts: Parts, who: Asking) -> JobLine:
+        """Who waits and who runs in the team, for each member: whose job it is and what it takes, not what it does."""
+        return JobLine(items=await context.read(job_lists.line, parts, who))
+
+    @router.get("/kinds")
+    async def kinds(context: ContextOf, parts: Parts, who: Asking) -> JobKinds:
+        """The kinds of jobs, each with the JSON Schema of a request: what a form asks, and what you may choose from."""
+        return JobKinds(kinds=await context.read(job_lists.kinds, who))
 
     @router.get("/{job}")
     async def one_job(
