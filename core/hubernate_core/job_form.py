@@ -13,9 +13,13 @@ from .job_request import JobRequest, Work
 
 _OPTIONS: Mapping[str, Mapping[str, Any]] = {
     "args": {"title": "Arguments"},
-    "env": {"title": "Environment"},
+    "env": {
+        "title": "Environment",
+        "description": "a notebook's is saved first where it changed, and the notebook goes on",
+    },
     "home": {"title": "Home folder"},
     "notebook": {"format": "path", "pattern": r"\.ipynb$"},
+    "profile": {"description": "how much of the team's quota it takes, and its variables"},
     "script": {"format": "path", "pattern": r"\.(py|sh)$"},
     "timeout_s": {"title": "Time limit", "unit": "s"},
 }

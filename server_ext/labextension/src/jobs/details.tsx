@@ -134,7 +134,8 @@ function Output({ job, output, busy, onOpen }: IOutputProps): React.JSX.Element 
 /** In one line: what it takes, where it runs, when it was asked for. */
 function facts({ id, profile, request, attempt, created_at }: IJob): string {
   const tries = request.retries || attempt > 1 ? `, attempt ${Math.max(attempt, 1)} of at most ${request.retries + 1}` : '';
-  const environment = request.env === 'current' ? 'this notebook’s environment' : request.env;
+  const known: Record<string, string> = { current: 'a notebook’s environment', profile: 'the profile’s own image' };
+  const environment = known[request.env] ?? request.env.replace(':', ' ');
   return (
     `Job ${id}: profile ${profile}, in ${environment}, priority ${request.priority}, at most ` +
     `${duration(request.timeout_s)}${tries}. Submitted ${moment(created_at)}.`

@@ -128,7 +128,9 @@ export function useLog(id: string, from: number, most: number): ILog {
           return;
         }
         if (part && attempt && part.attempt !== attempt) {
-          lines.say(`— attempt ${part.attempt} —`);
+          if (attempt !== '0') {
+            lines.say(`— attempt ${part.attempt} —`);
+          }
           [offset, attempt, pause] = [0, part.attempt, 0];
         } else if (part) {
           lines.push(part.content);

@@ -14,7 +14,7 @@ export function duration(seconds: number): string {
   const whole = Math.max(0, Math.floor(seconds));
   const first = UNITS.findIndex(([, size]) => whole >= size);
   if (first < 0) {
-    return '0 s';
+    return 'under 1 s';
   }
   const [unit, size] = UNITS[first];
   const rest = UNITS[first + 1];
