@@ -4,7 +4,7 @@ from datetime import datetime
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from .job import JobState
+from .job import JobState, Priority
 from .job_request import JobRequest
 from .names import CheckpointId, JobId, OperationId
 
@@ -45,3 +45,20 @@ class Job(BaseModel):
     created_at: datetime
     started_at: datetime | None = Field(None, description="the present or last attempt")
     finished_at: datetime | None = None
+
+
+class JobInLine(BaseModel):
+    """A job that waits or runs, as everybody in its team sees it: whose it is and what it takes, not what it does."""
+
+    model_config = ConfigDict(frozen=True)
+    id: JobId
+    user: str
+    yours: bool
+    state: JobState
+    priority: Priority
+    profile: str
+    position: int = Field(0, description="in the team's queue, from 1; 0: it does not wait there")
+    of: int = Field(0, description="how many wait")
+    why: str = Field("", description="what it waits for")
+    created_at: datetime
+    started_at: datetime | None = Field(None, description="the present attempt")

@@ -9,6 +9,7 @@ hubernate.submit(train, 0.1, epochs=3).result()
 import sys
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from datetime import datetime
+from html import escape
 from math import nan
 from pathlib import Path
 from time import monotonic
@@ -27,6 +28,8 @@ from .snapshot import choose, pack
 CALL_FILE, RESULT_FILE = "function.call", "function.result"
 """As `hubernate_core.job_request` has them, which needs pydantic."""
 
+MIME_TYPE = "application/vnd.hubernate.job+json"
+"""What our JupyterLab extension shows live."""
 _LOOK_S = 20.0
 
 
@@ -87,10 +90,13 @@ def submit_by(
     work: dict[str, Any],
     files: Iterable[str] | None,
     made: Mapping[str, bytes] = MappingProxyType({}),
+    folder: Path | None = None,
     **asked: Any,
 ) -> "Job":
-    """As `submit`, by a way of the caller's. The files are those of the current folder, and those in `made`."""
-    (job,) = submit_each(link, [(work, asked.pop("name", ""))], files, made, asked)
+    """As `submit`, by a way of the caller's. The files are those of `folder`, by default of the current one, and those
+    in `made`.
+    """
+    (job,) = submit_each(link, [(work, asked.pop("name", ""))], files, made, asked, folder)
     return job
 
 
@@ -100,11 +106,12 @@ def submit_each(
     files: Iterable[str] | None,
     made: Mapping[str, bytes],
     asked: Mapping[str, Any],
+    folder: Path | None = None,
 ) -> Iterator["Job"]:
     """A job for each of `works` (what runs, and its name), with the same files, one after the other."""
     after = asked.get("after", ())
     ids = [getattr(each, "id", each) for each in ([after] if isinstance(after, Job | str) else after)]
-    folder, main = Path.cwd(), works[0][0].get("script") or works[0][0].get("notebook")
+    folder, main = folder or Path.cwd(), works[0][0].get("script") or works[0][0].get("notebook")
     content, digest = pack(folder, choose(folder, main, files), made)
     with content:
         for work, name in works:
@@ -289,6 +296,18 @@ class Job:
     def _look(self, **query: Any) -> SimpleNamespace:
         self.info = _read(self._link.get(f"/{self.id}", **query))
         return self.info
+
+    def _repr_mimebundle_(self, include: object = None, exclude: object = None) -> dict[str, Any]:
+        """For JupyterLab with our extension, which shows it live; elsewhere what is below."""
+        known = {name: str(getattr(self.info, name)) for name in ("id", "label", "state", "why")}
+        return {MIME_TYPE: known}
+
+    def _repr_html_(self) -> str:
+        """As it was when it was shown."""
+        label, state, why = (escape(str(getattr(self.info, name))) for name in ("label", "state", "why"))
+        return (
+            f"<p><strong>{label}</strong> {state} <small>job {escape(self.id)}</small>{f'<br>{why}' if why else ''}</p>"
+        )
 
     def __repr__(self) -> str:
         why = f": {self.info.why}" if self.info.why else ""

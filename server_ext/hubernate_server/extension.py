@@ -5,6 +5,7 @@ from typing import Any
 from jupyter_server.extension.application import ExtensionApp
 from jupyter_server.utils import url_path_join
 
+from . import jobs
 from .data import LOOKS, OBJECTS, LookHandler, ObjectHandler
 from .handlers import ActivityHandler, RelayHandler
 from .place import read_place
@@ -24,6 +25,10 @@ class HubernateExtension(ExtensionApp):  # type: ignore[misc]
             (r"/hubernate/api/keep-awake", RelayHandler, {"path": "me/keep-awake"}),
             (LOOKS, LookHandler),
             (OBJECTS, ObjectHandler),
+            (jobs.LOOKS, jobs.JobsHandler),
+            (jobs.DEEDS, jobs.JobsHandler),
+            (jobs.OUTPUTS, jobs.OutputHandler),
+            (jobs.FILES, jobs.FilesHandler),
         ]
 
     def initialize_settings(self) -> None:

@@ -159,3 +159,13 @@ def test_the_sdk_needs_nothing_that_a_notebooks_environment_lacks() -> None:
         f"import sys; sys.modules.update(pydantic=None, httpx=None, typer=None); import hubernate; hubernate.{names}"
     )
     subprocess.run([sys.executable, "-c", program], check=True, timeout=60)
+
+
+def test_a_job_in_a_notebook_is_shown_live_or_as_it_was(notebook: Path) -> None:
+    (notebook / "run.sh").write_text("true")
+    job = submit(name="<b>&me")
+    shown = job._repr_mimebundle_()["application/vnd.hubernate.job+json"]
+    assert (shown["id"], shown["label"]) == (job.id, "<b>&me")
+    assert "&lt;b&gt;&amp;me" in job._repr_html_()
+    assert "<b>" not in job._repr_html_()
+    job.cancel()

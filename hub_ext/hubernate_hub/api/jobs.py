@@ -10,9 +10,10 @@ from fastapi.routing import APIRoute
 from pydantic import BaseModel, ConfigDict, Field
 
 from hubernate_core.errors import Conflict, NotAllowed, NotFound
+from hubernate_core.job_form import JobKind
 from hubernate_core.job_metrics import Metrics
 from hubernate_core.job_request import JobRequest
-from hubernate_core.job_view import Job
+from hubernate_core.job_view import Job, JobInLine
 from hubernate_core.names import JobId
 
 from .. import bell
@@ -20,6 +21,7 @@ from ..actor import Actor
 from ..context import Context, Work
 from ..jobs import logs, measures
 from ..jobs.parts import JobParts
+from ..services import job_lists
 from ..services import jobs as use_cases
 from ..services.jobs import Submitter
 from ..store import jobs, operations
@@ -48,6 +50,18 @@ class Which(BaseModel):
     group: str = Field("", pattern=r"^([a-z][a-z0-9]{9})?$", description="only those of a sweep")
     limit: int = Field(100, ge=1, le=500)
     offset: int = Field(0, ge=0, le=1_000_000)
+
+
+class JobLine(BaseModel):
+    """Jobs of a team that run, and then those that wait, first those that start first; at most 200."""
+
+    items: list[JobInLine]
+
+
+class JobKinds(BaseModel):
+    """Every kind of job."""
+
+    kinds: list[JobKind]
 
 
 class NewId(BaseModel):
@@ -130,6 +144,16 @@ def _looking(router: APIRouter, Asking: Any) -> None:
         if which.everyone and not who.governs:
             raise NotAllowed("only admins of the team see everyone's jobs")
         return await context.read(page, who, which)
+
+    @router.get("/line")
+    async def line(context: ContextOf, parts: Parts, who: Asking) -> JobLine:
+        """Who waits and who runs in the team, for each member: whose job it is and what it takes, not what it does."""
+        return JobLine(items=await context.read(job_lists.line, parts, who))
+
+    @router.get("/kinds")
+    async def kinds(context: ContextOf, parts: Parts, who: Asking) -> JobKinds:
+        """The kinds of jobs, each with the JSON Schema of a request: what a form asks, and what you may choose from."""
+        return JobKinds(kinds=await context.read(job_lists.kinds, who))
 
     @router.get("/{job}")
     async def one_job(

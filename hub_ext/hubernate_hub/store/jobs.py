@@ -107,6 +107,32 @@ def before(tx: Tx, which: Iterable[JobId]) -> dict[JobId, Before]:
     return found
 
 
+@dataclass(frozen=True)
+class AtWork:
+    """What everybody in a team may know of a job that waits or runs."""
+
+    id: JobId
+    user: str
+    hub_name: str
+    state: JobState
+    priority: Priority
+    profile: str
+    created_at: datetime
+    started_at: datetime | None
+
+
+def at_work(tx: Tx, tenant: TenantId, limit: int) -> list[AtWork]:
+    """Jobs of a tenant that run, and then those that wait, each in the order in which they were asked for."""
+    which = (jobs.c.id, jobs.c.user, jobs.c.hub_name, jobs.c.state, jobs.c.request["priority"].as_string())
+    query = select(*which, jobs.c.profile["name"].as_string(), jobs.c.created_at, jobs.c.started_at)
+    query = query.where(jobs.c.tenant_id == tenant, jobs.c.state.not_in(_OVER))
+    rows = tx.execute(query.order_by(jobs.c.state == str(JobState.QUEUED), jobs.c.created_at, jobs.c.id).limit(limit))
+    return [
+        AtWork(job, user, hub_name, JobState(state), Priority(priority), profile, created_at, started_at)
+        for job, user, hub_name, state, priority, profile, created_at, started_at in rows
+    ]
+
+
 def running_in_each(tx: Tx) -> dict[str, int]:
     """How many jobs of each tenant count towards the quota; of those with none nothing."""
     query = select(jobs.c.tenant_id, func.count()).where(jobs.c.state.in_(_HOLD)).group_by(jobs.c.tenant_id)

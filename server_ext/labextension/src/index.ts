@@ -3,8 +3,9 @@
 import { JupyterFrontEndPlugin } from '@jupyterlab/application';
 
 import { data } from './data/plugin';
+import { jobs } from './jobs/plugin';
 import { sleep } from './sleep';
 
-const plugins: JupyterFrontEndPlugin<void>[] = [sleep, data];
+const plugins: JupyterFrontEndPlugin<void>[] = [sleep, data, jobs];
 
 export default plugins;

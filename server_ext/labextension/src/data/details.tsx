@@ -5,7 +5,7 @@ import React from 'react';
 import { code, ways } from './code';
 import { useLook } from './looking';
 import { Picture } from './picture';
-import { Problem } from './problem';
+import { Problem } from '../problem';
 import { IColumn, ILook, IPlace, isDatabase, nameOf, pictureType, takesFiles, uriOf } from './sources';
 import { bytes, inWords, statistics } from './statistics';
 import { Upload } from './upload';
@@ -24,28 +24,28 @@ export function Details({ place, onOpen, onInsert, onCopy, onUploaded }: IProps)
   return (
     <section className="hbn-Data-details" aria-label="Selected">
       <h3 title={uriOf(place)}>{isSource ? place.source.title || place.source.name : nameOf(place)}</h3>
-      <p className="hbn-Data-quiet">{facts(place)}</p>
+      <p className="hbn-quiet">{facts(place)}</p>
       {isSource && place.source.description && <p>{place.source.description}</p>}
       {isSource && place.source.kind === 'http' && (
-        <p className="hbn-Data-quiet">A web server does not list its files: read one by its path below this one.</p>
+        <p className="hbn-quiet">A web server does not list its files: read one by its path below this one.</p>
       )}
       {isSource && place.source.state !== 'closed' && <Problem error={NO_ANSWER} />}
-      <div className="hbn-Data-actions">
+      <div className="hbn-actions">
         {!isSource && (
-          <button className="hbn-Data-button hbn-mod-first" onClick={() => onOpen(place)}>
+          <button className="hbn-button hbn-mod-first" onClick={() => onOpen(place)}>
             {place.type === 'folder' ? 'Preview as a table' : 'Preview'}
           </button>
         )}
-        <button className="hbn-Data-button" onClick={() => onCopy(uriOf(place))}>
+        <button className="hbn-button" onClick={() => onCopy(uriOf(place))}>
           Copy path
         </button>
         {takesFiles(place) && <Upload key={uriOf(place)} folder={place} onUploaded={onUploaded} />}
       </div>
       {ways(place).length > 0 && (
-        <div className="hbn-Data-actions" role="group" aria-label="Insert code">
-          <span className="hbn-Data-label">Insert code</span>
+        <div className="hbn-actions" role="group" aria-label="Insert code">
+          <span className="hbn-label">Insert code</span>
           {ways(place).map(way => (
-            <button key={way} className="hbn-Data-button" onClick={() => onInsert(code(place, way))}>
+            <button key={way} className="hbn-button" onClick={() => onInsert(code(place, way))}>
               {way}
             </button>
           ))}
@@ -65,7 +65,7 @@ function Columns({ place }: { place: IPlace }): React.JSX.Element {
   const { found, problem, loading, refresh } = useLook(place);
   if (loading) {
     return (
-      <p className="hbn-Data-quiet" role="status">
+      <p className="hbn-quiet" role="status">
         Looking at it…
       </p>
     );
@@ -76,7 +76,7 @@ function Columns({ place }: { place: IPlace }): React.JSX.Element {
   const { columns, rows } = found.schema.found;
   return (
     <>
-      <p className="hbn-Data-quiet">
+      <p className="hbn-quiet">
         {columns.length} {columns.length === 1 ? 'column' : 'columns'}
         {rows !== null && `, ${rows.toLocaleString('en')} rows`}
         {found.sample.stale && ', as last seen'}
@@ -84,8 +84,8 @@ function Columns({ place }: { place: IPlace }): React.JSX.Element {
       <ul className="hbn-Data-columns">
         {columns.map(column => (
           <li key={column.name} title={`${column.name}: ${column.type}`}>
-            <span className="hbn-Data-name">{column.name}</span> <code>{typeOf(column)}</code>
-            <span className="hbn-Data-quiet">{seen(found, column)}</span>
+            <span className="hbn-name">{column.name}</span> <code>{typeOf(column)}</code>
+            <span className="hbn-quiet">{seen(found, column)}</span>
           </li>
         ))}
       </ul>

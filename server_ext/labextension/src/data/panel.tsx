@@ -5,7 +5,7 @@ import React from 'react';
 
 import { Details } from './details';
 import { dataIcon } from './icons';
-import { Problem } from './problem';
+import { Problem } from '../problem';
 import { IPlace, ISource, sources, uriOf } from './sources';
 import { Branch } from './tree';
 
@@ -53,15 +53,15 @@ function Panel(actions: IActions): React.JSX.Element {
   React.useEffect(() => void load(), []);
   return (
     <>
-      <header className="hbn-Data-head">
+      <header className="hbn-head">
         <h2>Data</h2>
-        <button className="hbn-Data-button" title="Look again" aria-label="Look again" onClick={again}>
+        <button className="hbn-button" title="Look again" aria-label="Look again" onClick={again}>
           <refreshIcon.react tag="span" />
         </button>
       </header>
       {problem !== null && <Problem error={problem} onAgain={again} />}
       {problem === null && found === null && (
-        <p className="hbn-Data-note" role="status">
+        <p className="hbn-note" role="status">
           Loading…
         </p>
       )}
@@ -105,7 +105,7 @@ function renewed(place: IPlace | null, known: ISource[]): IPlace | null {
 
 function Nothing(): React.JSX.Element {
   return (
-    <div className="hbn-Data-note">
+    <div className="hbn-note">
       <p>Your team has no source of data yet, or none that you may use.</p>
       <p>
         An admin of your team registers them on the platform’s page <em>Sources</em>; then they are here.

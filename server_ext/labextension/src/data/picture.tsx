@@ -2,7 +2,7 @@
 
 import React from 'react';
 
-import { Problem } from './problem';
+import { Problem } from '../problem';
 import { IPlace, nameOf, picture } from './sources';
 
 export function Picture({ place }: { place: IPlace }): React.JSX.Element {

@@ -7,7 +7,7 @@ import { seen, typeOf } from './details';
 import { dataIcon } from './icons';
 import { useLook } from './looking';
 import { Picture } from './picture';
-import { Problem } from './problem';
+import { Problem } from '../problem';
 import { Cell, ILook, IPlace, nameOf, pictureType, uriOf } from './sources';
 import { isNumeric } from './statistics';
 
@@ -52,8 +52,8 @@ function Rows({ place }: { place: IPlace }): React.JSX.Element {
     <>
       <header>
         <strong>{uriOf(place)}</strong>
-        <span className="hbn-Data-quiet">{found && about(found)}</span>
-        <button className="hbn-Data-button" title="Ask the source anew" disabled={loading} onClick={refresh}>
+        <span className="hbn-quiet">{found && about(found)}</span>
+        <button className="hbn-button" title="Ask the source anew" disabled={loading} onClick={refresh}>
           <refreshIcon.react tag="span" /> Refresh
         </button>
       </header>
@@ -115,7 +115,7 @@ function Grid({ look }: { look: ILook }): React.JSX.Element {
 }
 
 function shown(cell: Cell): React.ReactNode {
-  return cell === null || cell === '' ? <span className="hbn-Data-quiet">empty</span> : String(cell);
+  return cell === null || cell === '' ? <span className="hbn-quiet">empty</span> : String(cell);
 }
 
 function about({ sample, schema }: ILook): string {

@@ -13,7 +13,7 @@ import React from 'react';
 
 import { sourceIcon } from './icons';
 import { entries, IEntry, IPlace, isDatabase, nameOf, pictureType, uriOf } from './sources';
-import { Problem } from './problem';
+import { Problem } from '../problem';
 
 interface IProps {
   place: IPlace;
@@ -110,8 +110,8 @@ export function Branch(props: IProps): React.JSX.Element {
         onKeyDown={onKey}
       >
         <span className="hbn-Data-caret">{opens && <Caret.react tag="span" />}</span>
-        <Icon.react tag="span" className="hbn-Data-icon" />
-        <span className="hbn-Data-name">{place.type === 'source' ? place.source.name : nameOf(place)}</span>
+        <Icon.react tag="span" className="hbn-icon" />
+        <span className="hbn-name">{place.type === 'source' ? place.source.name : nameOf(place)}</span>
         {place.type === 'source' && <Mark place={place} />}
       </div>
       {state !== 'closed' && (
@@ -120,18 +120,18 @@ export function Branch(props: IProps): React.JSX.Element {
             <Branch {...props} key={each.path} place={inside(place, each)} level={level + 1} />
           ))}
           {state === 'loading' && (
-            <div className="hbn-Data-note" style={indent} role="status">
+            <div className="hbn-note" style={indent} role="status">
               Loading…
             </div>
           )}
           {problem !== null && <Problem error={problem} onAgain={() => void load(next)} />}
           {state === 'open' && problem === null && found.length === 0 && (
-            <div className="hbn-Data-note" style={indent}>
+            <div className="hbn-note" style={indent}>
               Nothing is in it.
             </div>
           )}
           {state === 'open' && problem === null && next && (
-            <button className="hbn-Data-more" style={indent} onClick={() => void load(next)}>
+            <button className="hbn-more" style={indent} onClick={() => void load(next)}>
               Show more
             </button>
           )}
@@ -145,12 +145,12 @@ export function Branch(props: IProps): React.JSX.Element {
 function Mark({ place: { source } }: { place: IPlace }): React.JSX.Element {
   if (source.state !== 'closed') {
     return (
-      <span className="hbn-Data-mark hbn-mod-bad" title={source.why}>
+      <span className="hbn-mark hbn-mod-bad" title={source.why}>
         no answer
       </span>
     );
   }
-  return <span className="hbn-Data-mark">{source.level === 'write' ? `${source.kind}, writable` : source.kind}</span>;
+  return <span className="hbn-mark">{source.level === 'write' ? `${source.kind}, writable` : source.kind}</span>;
 }
 
 function inside({ source }: IPlace, entry: IEntry): IPlace {

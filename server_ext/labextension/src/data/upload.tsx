@@ -2,7 +2,7 @@
 
 import React from 'react';
 
-import { Problem } from './problem';
+import { Problem } from '../problem';
 import { IPlace, upload } from './sources';
 
 interface IState {
@@ -50,11 +50,11 @@ export function Upload({ folder, onUploaded }: { folder: IPlace; onUploaded: () 
         }}
       />
       {state === null ? (
-        <button className="hbn-Data-button" onClick={() => input.current?.click()}>
+        <button className="hbn-button" onClick={() => input.current?.click()}>
           Upload…
         </button>
       ) : (
-        <button className="hbn-Data-button" onClick={() => state.stop.abort()}>
+        <button className="hbn-button" onClick={() => state.stop.abort()}>
           Stop
         </button>
       )}
@@ -65,7 +65,7 @@ export function Upload({ folder, onUploaded }: { folder: IPlace; onUploaded: () 
         </label>
       )}
       {done && (
-        <p className="hbn-Data-quiet" role="status">
+        <p className="hbn-quiet" role="status">
           {done}
         </p>
       )}

@@ -4,10 +4,10 @@ import React from 'react';
 
 export function Problem({ error, onAgain }: { error: unknown; onAgain?: () => void }): React.JSX.Element {
   return (
-    <div className="hbn-Data-problem" role="alert">
+    <div className="hbn-problem" role="alert">
       <span>{error instanceof Error ? error.message : String(error)}</span>
       {onAgain && (
-        <button className="hbn-Data-button" onClick={onAgain}>
+        <button className="hbn-button" onClick={onAgain}>
           Try again
         </button>
       )}

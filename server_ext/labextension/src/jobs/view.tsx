@@ -1,0 +1,70 @@
+/** In the main area: one job with metrics and log, or several compared. */
+
+import { ReactWidget } from '@jupyterlab/ui-components';
+import React from 'react';
+
+import { Problem } from '../problem';
+import { Details, IJobActions } from './details';
+import { useLog, usePolled } from './following';
+import { jobsIcon } from './icons';
+import { IJob, isOver, one } from './jobs';
+import { Log, textOf } from './log';
+import { Measured } from './measured';
+import { progress } from './words';
+
+const [EVERY_MS, LINES, BEGIN_BYTES] = [1000, 2000, 256 * 1024];
+
+/** One job. */
+export class JobView extends ReactWidget {
+  constructor(
+    private readonly _job: IJob,
+    private readonly _actions: IJobActions
+  ) {
+    super();
+    this.id = `hubernate-job-${_job.id}`;
+    this.addClass('hbn-JobView');
+    this.title.label = _job.label;
+    this.title.caption = `Job ${_job.id}`;
+    this.title.icon = jobsIcon;
+    this.title.closable = true;
+  }
+
+  render(): React.JSX.Element {
+    return <One first={this._job} actions={this._actions} />;
+  }
+}
+
+/** Several jobs, their metrics in the same charts. */
+export class ComparedView extends ReactWidget {
+  constructor(private readonly _jobs: IJob[]) {
+    super();
+    this.id = `hubernate-jobs-${_jobs.map(({ id }) => id).join('-')}`;
+    this.addClass('hbn-JobView');
+    this.title.label = `${_jobs.length} jobs compared`;
+    this.title.icon = jobsIcon;
+    this.title.closable = true;
+  }
+
+  render(): React.JSX.Element {
+    return <Measured jobs={this._jobs} />;
+  }
+}
+
+function One({ first, actions }: { first: IJob; actions: IJobActions }): React.JSX.Element {
+  const [over, setOver] = React.useState(isOver(first));
+  const { found, problem } = usePolled(`${first.id} ${over}`, () => one(first.id), over ? null : EVERY_MS);
+  const known = React.useRef(first);
+  known.current = found ?? known.current;
+  const job = known.current;
+  React.useEffect(() => setOver(isOver(job)), [job.state]);
+  const log = useLog(job.id, Math.max(0, first.log_bytes - BEGIN_BYTES), LINES);
+  const share = job.state === 'running' ? progress(log.lines.slice(-20).map(textOf)) : null;
+  return (
+    <>
+      {problem !== null && <Problem error={problem} />}
+      <Details job={job} now={Date.now()} actions={actions} isOpen share={share} />
+      <Measured jobs={[job]} />
+      <Log log={log} />
+    </>
+  );
+}
