@@ -9,6 +9,7 @@ hubernate.spark()                                     Spark, where the environme
 %load_ext hubernate                                   then %%hubsql crm, and SQL in the cell
 job = hubernate.submit("train.py", args=["--epochs", "3"], outputs=["model"])
 job.wait(); job.logs(); job.outputs()                 a script or notebook as a job, in this very environment
+hubernate.schedule("report.ipynb", cron="0 7 * * 1-5") the same by the clock
 hubernate.demo()                                      a notebook that shows all of it
 """
 
@@ -20,14 +21,32 @@ if TYPE_CHECKING:
     from .magic import load_ipython_extension
     from .spark_session import spark
     from .tables import sql, table
+    from .timetable import Schedule, schedule, schedules
 
-__all__ = ["Job", "demo", "jobs", "load_ipython_extension", "open", "sources", "spark", "sql", "submit", "table"]
+__all__ = [
+    "Job",
+    "Schedule",
+    "demo",
+    "jobs",
+    "load_ipython_extension",
+    "open",
+    "schedule",
+    "schedules",
+    "sources",
+    "spark",
+    "sql",
+    "submit",
+    "table",
+]
 _HOMES = {
     "Job": "job",
+    "Schedule": "timetable",
     "demo": "browse",
     "jobs": "job",
     "load_ipython_extension": "magic",
     "open": "browse",
+    "schedule": "timetable",
+    "schedules": "timetable",
     "sources": "browse",
     "spark": "spark_session",
     "sql": "tables",

@@ -48,7 +48,7 @@ class NewId(BaseModel):
     id: JobId = Field(pattern=r"^[a-z][a-z0-9]{9}$")
 
 
-async def _parts(context: ContextOf) -> JobParts:
+async def job_parts(context: ContextOf) -> JobParts:
     if context.jobs is None:
         raise Conflict(
             "this platform runs on Kubernetes, and jobs run on the Docker backend only so far; nothing was submitted."
@@ -57,15 +57,15 @@ async def _parts(context: ContextOf) -> JobParts:
     return context.jobs
 
 
-Parts = Annotated[JobParts, Depends(_parts)]
+Parts = Annotated[JobParts, Depends(job_parts)]
 
 
-async def _notebook(row: RelayedServer) -> Submitter:
+async def notebook(row: RelayedServer) -> Submitter:
     """The owner of the notebook that asks, in the tenant it runs in."""
     return Submitter(row.tenant_id, row.user, row.hub_name, Actor(row.hub_name, "owner", origin="notebook"), server=row)
 
 
-async def _member(context: ContextOf, door: Entered, tenant: str) -> Submitter:
+async def member(context: ContextOf, door: Entered, tenant: str) -> Submitter:
     """The person in the tenant of this name. Raises as `Door.tenant`."""
 
     def use(work: Work) -> Submitter:
@@ -216,5 +216,5 @@ def _show(work: Work, who: Submitter, job: str) -> Job:
     return use_cases.show(work, work.context.jobs, use_cases.find(work, who, job))
 
 
-relay = _make("/api/v1/relay/jobs", _notebook, {})
-people = _make("/api/v1/tenants/{tenant}/jobs", _member, needs(Standing.MEMBER))
+relay = _make("/api/v1/relay/jobs", notebook, {})
+people = _make("/api/v1/tenants/{tenant}/jobs", member, needs(Standing.MEMBER))

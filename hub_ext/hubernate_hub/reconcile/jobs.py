@@ -15,7 +15,7 @@ from ..jobs.logs import drop
 from ..jobs.parts import JobParts
 from ..services import job_line
 from ..services import jobs as use_cases
-from ..store import jobs
+from ..store import jobs, schedules
 from ..store.jobs import JobRow
 from .leavers import is_out
 
@@ -100,5 +100,5 @@ class JobRounds:
         kept = await asyncio.to_thread(parts.kept)
         for job in kept - await context.store.read(jobs.known, kept):
             await asyncio.to_thread(drop, parts.folder_of(job))
-        used = await context.store.read(jobs.files_of)
+        used = await context.store.read(lambda tx: jobs.files_of(tx) | schedules.files_of(tx))
         await asyncio.to_thread(parts.files.forget_unused, used)

@@ -54,15 +54,25 @@ def submit(work: Work, parts: JobParts, who: Submitter, request: JobRequest) -> 
         if (before.hub_name, before.tenant_id, before.request) != (who.hub_name, who.tenant_id, request):
             raise Conflict(f"{request.id} is the id of another job; nothing was submitted. Choose another id")
         return before
-    if not request.files:
-        raise InvalidInput("files", f"send the files of the job first; {request.work.label!r} is to be among them")
-    parts.files.find(who.tenant_id, who.user, request.files)
     _check_waiting(work, parts, row.tenant, who.user)
-    made = _environment(work, row.tenant, who, request)
-    _check_quota(work, row.tenant, made)
+    made = prepare(work, parts, row.tenant, who, request)
     jobs.add(work.tx, made)
     after = {"work": request.work.label, "env": request.env, "profile": made.profile.name}
     note(work, who.actor, Deed("job.submit", f"{who.user}/{request.label} {made.id}", who.tenant_id, after=after))
+    return made
+
+
+def prepare(work: Work, parts: JobParts, tenant: Tenant, who: Submitter, request: JobRequest) -> JobRow:
+    """A job as it would be stored; the save of its environment, if it needs one, is begun.
+
+    Raises:
+        InvalidInput, NotFound, NotAllowed, Conflict, OverQuota: it cannot be run.
+    """
+    if not request.files:
+        raise InvalidInput("files", f"send the files of the job first; {request.work.label!r} is to be among them")
+    parts.files.find(who.tenant_id, who.user, request.files)
+    made = _environment(work, tenant, who, request)
+    _check_quota(work, tenant, made)
     return made
 
 
@@ -179,7 +189,7 @@ def take_environment(work: Work, job: JobId) -> tuple[str, ...]:
         reason = "" if found is None else found.operation.reason
         why = f"the notebook's environment could not be saved: {reason or 'its save is gone'}"
         store(work, row, Event.REFUSED, why)
-    elif found.operation.requested_at < row.created_at and _still_runs(work, found.operation.server_id):
+    elif found.operation.requested_at < row.created_at and still_runs(work, found.operation.server_id):
         # It may have looked before the job was submitted; one that stopped the notebook has not.
         again = open_operation(work, found.operation.server_id, Wish(Kind.SAVE, Trigger.JOB, by=row.user)).operation
         jobs.save(work.tx, replace(row, operation_id=again.id))
@@ -189,7 +199,8 @@ def take_environment(work: Work, job: JobId) -> tuple[str, ...]:
     return (f"job:{job}",)
 
 
-def _still_runs(work: Work, server: ServerId) -> bool:
+def still_runs(work: Work, server: ServerId) -> bool:
+    """Whether a notebook runs, so that it could be saved again."""
     row = servers.get(work.tx, server)
     return row is not None and row.state is ServerState.RUNNING
 

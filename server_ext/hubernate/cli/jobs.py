@@ -41,7 +41,7 @@ def submit(  # noqa: PLR0913  each is an option of the command
     from ..job import submit_by, work_of
 
     asked: dict[str, Any] = {"env": env, "profile": profile, "outputs": output or [], "priority": priority}
-    work = work_of(what, *_told(what, args or []))
+    work = work_of(what, *told(what, args or []))
     job = submit_by(_link(team, context), work, file or None, **asked, retries=retries, timeout_s=timeout_s)
     typer.echo(job.id)
     if follow:
@@ -125,7 +125,7 @@ def _find(team: str, job: str, context: str) -> "Job":
     return Job.find(_link(team, context), segment(job))
 
 
-def _told(what: str, args: list[str]) -> tuple[list[str], dict[str, str]]:
+def told(what: str, args: list[str]) -> tuple[list[str], dict[str, str]]:
     """Arguments of a script, or a notebook's parameters."""
     if not what.endswith(".ipynb"):
         return args, {}
