@@ -72,7 +72,7 @@ class ScheduleRequest(BaseModel):
     @model_validator(mode="after")
     def _check(self) -> Self:
         check_id(self.id, "id")
-        if self.job.id != self.id:
+        if str(self.job.id) != self.id:
             raise InvalidInput("job.id", "write the schedule's id; each run gets one of its own")
         if self.follow and self.job.env != "current":
             raise InvalidInput("follow", "only the notebook's own environment ('current') can be followed")

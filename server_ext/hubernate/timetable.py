@@ -50,7 +50,7 @@ def schedule(  # noqa: PLR0913  as `submit`, and when
     Raises:
         InvalidInput: naming what is wrong; nothing was scheduled.  OverQuota, Conflict, NotFound, Unavailable.
     """
-    timing = {"cron": cron, "zone": zone, "overlap": overlap, "missed": missed, "env": env}
+    timing: dict[str, Any] = {"cron": cron, "zone": zone, "overlap": overlap, "missed": missed, "env": env}
     timing["notify"] = {"webhook": webhook, "mail": list(mail)}
     work = work_of(what, args, parameters)
     links = Link(find_place("schedules")), Link(find_place("jobs"))

@@ -9,6 +9,7 @@ import json
 import socket
 import ssl
 from dataclasses import dataclass
+from functools import lru_cache
 
 import httpx
 
@@ -48,10 +49,10 @@ async def send(call: Call, openings: tuple[Opening, ...], moment: int, *, ca_fil
         "Hubernate-Delivery": call.id,
         "Hubernate-Signature": signature(call.secret, moment, body),
     }
+    trust = await asyncio.to_thread(_trust, ca_file)
     try:
         async with asyncio.timeout(timeout_s):
             address = await _address(url.host, port, openings, encrypted=url.scheme == "https")
-            trust = ssl.create_default_context(cafile=ca_file or None)
             # trust_env off: a proxy would resolve the name once more, and go where it leads.
             async with httpx.AsyncClient(verify=trust, trust_env=False, timeout=timeout_s) as client:
                 request = client.build_request(
@@ -69,6 +70,12 @@ async def send(call: Call, openings: tuple[Opening, ...], moment: int, *, ca_fil
         raise Unavailable(f"the webhook could not be called ({type(problem).__name__})") from problem
     if not answer.is_success:
         raise Unavailable(f"the webhook answered {answer.status_code}; redirects are not followed")
+
+
+@lru_cache(maxsize=4)
+def _trust(ca_file: str) -> ssl.SSLContext:
+    """Reading what is trusted takes a while, and needs to be done once."""
+    return ssl.create_default_context(cafile=ca_file or None)
 
 
 async def _address(host: str, port: int, openings: tuple[Opening, ...], *, encrypted: bool) -> str:

@@ -16,9 +16,8 @@ if TYPE_CHECKING:
 
 app = typer.Typer()
 Id = Annotated[str, typer.Argument(metavar="SCHEDULE", help="Id of the schedule.")]
-_COLUMNS = [("SCHEDULE", "id"), ("WHAT", "label"), ("PERSON", "user"), ("CRON", "request.cron")]
-_COLUMNS += [("NEXT", "first"), ("ZONE", "request.zone"), ("NEWEST RUN", "job_id"), ("STATE", "job_state")]
-_COLUMNS += [("PROBLEM", "problem")]
+_COLUMNS = [("SCHEDULE", "id"), ("WHAT", "label"), ("PERSON", "user"), ("CRON", "request.cron"), ("NEXT", "first")]
+_COLUMNS += [("NEWEST RUN", "job_state"), ("PROBLEM", "problem")]
 
 
 @app.command(context_settings={"ignore_unknown_options": True})
