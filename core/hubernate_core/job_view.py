@@ -17,6 +17,17 @@ class Output(BaseModel):
     size: int = Field(description="bytes")
 
 
+class Attempt(BaseModel):
+    """One attempt, from when its container ran until it had ended."""
+
+    model_config = ConfigDict(frozen=True)
+    attempt: int
+    started_at: datetime
+    ended_at: datetime | None = None
+    end: str = Field("", description="succeeded, failed or cancelled; empty: it runs")
+    cost: str = Field("", description="as `cost` of the job")
+
+
 class Job(BaseModel):
     """A job. Times are UTC. `why` it does not run yet, or how it ended."""
 
@@ -41,6 +52,9 @@ class Job(BaseModel):
     outputs: tuple[Output, ...] = ()
     left_out: tuple[str, ...] = Field((), description="outputs that were not kept, one sentence each")
     log_bytes: int = Field(0, description="what its newest attempt wrote to its log")
+    attempts: tuple[Attempt, ...] = Field((), description="those whose container ran, oldest first")
+    cost: str = Field("", description="of all attempts so far, by the price list, as '12.50'; empty: there is none")
+    currency: str = Field("", description="of `cost`, ISO 4217")
     request: JobRequest
     created_at: datetime
     started_at: datetime | None = Field(None, description="the present or last attempt")

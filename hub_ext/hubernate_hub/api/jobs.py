@@ -19,6 +19,7 @@ from ..context import Context, Work
 from ..jobs import logs
 from ..jobs.parts import JobParts
 from ..services import jobs as use_cases
+from ..services.job_costs import Bills
 from ..services.jobs import Submitter
 from ..store import jobs, operations
 from ..store.jobs import JobRow
@@ -209,7 +210,8 @@ def page(work: Work, who: Submitter, *, everyone: bool, limit: int, offset: int)
     rows, total = jobs.page(
         work.tx, who.tenant_id, hub_name=None if everyone else who.hub_name, limit=limit, offset=offset
     )
-    return Jobs(items=[use_cases.show(work, work.context.jobs, row) for row in rows], total=total)
+    bills = Bills(work, [row.id for row in rows])
+    return Jobs(items=[use_cases.show(work, work.context.jobs, row, bills) for row in rows], total=total)
 
 
 def _show(work: Work, who: Submitter, job: str) -> Job:

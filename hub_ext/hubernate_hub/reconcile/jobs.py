@@ -15,7 +15,7 @@ from ..jobs.logs import drop
 from ..jobs.parts import JobParts
 from ..services import job_line
 from ..services import jobs as use_cases
-from ..store import jobs, schedules
+from ..store import job_attempts, jobs, schedules
 from ..store.jobs import JobRow
 from .leavers import is_out
 
@@ -97,6 +97,7 @@ class JobRounds:
             else:
                 _log.warning("a container of a job that this database does not know was left alone", extra=vars(each))
         await context.store.write(jobs.forget_before, context.clock() - timedelta(days=parts.settings.keep_days))
+        await context.store.write(job_attempts.forget)
         kept = await asyncio.to_thread(parts.kept)
         for job in kept - await context.store.read(jobs.known, kept):
             await asyncio.to_thread(drop, parts.folder_of(job))

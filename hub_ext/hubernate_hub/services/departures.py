@@ -23,6 +23,7 @@ from ..store import (
     audit,
     checkpoints,
     departures,
+    job_attempts,
     jobs,
     members,
     operations,
@@ -189,6 +190,7 @@ def let_go(work: Work, tenant: TenantId) -> None:
     for image in team_images.all_of(work.tx, tenant):
         checkpoints.forget(work.tx, image.reference, "", work.now)
     jobs.forget_all_of(work.tx, tenant)
+    job_attempts.forget(work.tx)
     schedules.forget_all_of(work.tx, tenant)
     departures.drop_rows(work.tx, tenant)
 

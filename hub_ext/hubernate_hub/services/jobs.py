@@ -18,11 +18,13 @@ from hubernate_core.tenant import Tenant
 from ..actor import Actor
 from ..context import Work
 from ..jobs.parts import JobParts
-from ..store import checkpoints, jobs, operations, servers, tenants
+from ..store import checkpoints, job_attempts, jobs, operations, servers, tenants
+from ..store.job_attempts import AttemptRow
 from ..store.jobs import JobRow
 from ..store.servers import ServerRow
 from . import ledger, team_images
 from .deeds import Deed, note
+from .job_costs import Bills
 from .opening import Wish, open_operation
 
 
@@ -234,6 +236,14 @@ def store(work: Work, row: JobRow, event: Event, reason: str = "") -> JobRow:
     """
     made = replace(row, course=advance(row.course, event, work.now, reason))
     jobs.save(work.tx, made)
+    runs, ran = made.course.state is JobState.RUNNING, row.course.state is JobState.RUNNING
+    if runs and not ran:
+        amounts = amounts_of_job(row.profile)
+        begun = AttemptRow(row.id, made.course.attempt, row.tenant_id, row.user, amounts, work.now)
+        job_attempts.begin(work.tx, begun)
+    elif ran and not runs:
+        end = made.course.state if made.course.state.over else JobState.FAILED
+        job_attempts.finish(work.tx, row.id, row.course.attempt, work.now, str(end))
     return made
 
 
@@ -267,8 +277,9 @@ def find(work: Work, who: Submitter, job: str) -> JobRow:
     return row
 
 
-def show(work: Work, parts: JobParts | None, row: JobRow) -> Job:
-    """A job for people."""
+def show(work: Work, parts: JobParts | None, row: JobRow, bills: Bills | None = None) -> Job:
+    """A job for people. `bills`: of several, where there are several to show."""
+    bills = bills or Bills(work, [row.id])
     place = None if parts is None else parts.places.get(row.id)
     course = row.course
     waits = place if course.state == "queued" and row.image else None
@@ -292,6 +303,9 @@ def show(work: Work, parts: JobParts | None, row: JobRow) -> Job:
         outputs=row.outputs,
         left_out=row.left_out,
         log_bytes=row.log_bytes,
+        attempts=bills.attempts(row.id),
+        cost=bills.total(row.id),
+        currency=bills.currency,
         request=row.request,
         created_at=row.created_at,
         started_at=course.started_at,

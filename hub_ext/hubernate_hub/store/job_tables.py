@@ -34,3 +34,18 @@ jobs = Table(
     Index(None, "tenant_id", "created_at"),
     Index(None, "hub_name", "created_at"),
 )
+
+job_attempts = Table(
+    "job_attempts",
+    metadata,
+    id_column("job_id", primary_key=True),
+    Column("attempt", Integer, primary_key=True, autoincrement=False),
+    id_column("tenant_id", nullable=False),
+    Column("user", String(255), nullable=False),
+    Column("amounts", JSON, nullable=False),  # what it held, by resource
+    moment("started_at", nullable=False),
+    moment("ended_at"),
+    Column("end", String(10), nullable=False),
+    Index(None, "ended_at"),
+)
+"""Attempts whose container ran: what use and cost are counted from."""

@@ -22,6 +22,7 @@ from .columns import UtcTime as UtcTime
 from .columns import id_column as _id
 from .columns import metadata as metadata
 from .columns import moment as _moment
+from .job_tables import job_attempts as job_attempts
 from .job_tables import jobs as jobs
 from .schedule_tables import notices as notices
 from .schedule_tables import schedules as schedules

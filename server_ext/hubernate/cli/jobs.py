@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 app = typer.Typer(no_args_is_help=True, help="Scripts and notebooks that run in a container of their own.")
 Id = Annotated[str, typer.Argument(metavar="JOB", help="Id of the job.")]
-_COLUMNS = [("JOB", "id"), ("WHAT", "label"), ("PERSON", "user"), ("STATE", "state"), ("WHY", "why")]
+_COLUMNS = [("JOB", "id"), ("WHAT", "label"), ("PERSON", "user"), ("STATE", "state"), ("COST", "cost"), ("WHY", "why")]
 
 
 @app.command(context_settings={"ignore_unknown_options": True})

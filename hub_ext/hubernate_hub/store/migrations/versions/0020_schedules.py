@@ -1,4 +1,4 @@
-"""Schedules"""
+"""Schedules, and attempts of jobs"""
 
 import sqlalchemy as sa
 from alembic import op
@@ -52,7 +52,22 @@ def upgrade() -> None:
     op.create_index("ix_notices_due_at", "notices", ["due_at"])
     op.create_index("ix_notices_schedule_id", "notices", ["schedule_id"])
 
+    op.create_table(
+        "job_attempts",
+        sa.Column("job_id", sa.String(10), nullable=False),
+        sa.Column("attempt", sa.Integer(), autoincrement=False, nullable=False),
+        sa.Column("tenant_id", sa.String(10), nullable=False),
+        sa.Column("user", sa.String(255), nullable=False),
+        sa.Column("amounts", sa.JSON(), nullable=False),
+        sa.Column("started_at", UtcTime(), nullable=False),
+        sa.Column("ended_at", UtcTime(), nullable=True),
+        sa.Column("end", sa.String(10), nullable=False),
+        sa.PrimaryKeyConstraint("job_id", "attempt", name="pk_job_attempts"),
+    )
+    op.create_index("ix_job_attempts_ended_at", "job_attempts", ["ended_at"])
+
 
 def downgrade() -> None:
+    op.drop_table("job_attempts")
     op.drop_table("notices")
     op.drop_table("schedules")
