@@ -24,7 +24,7 @@ class Attempt(BaseModel):
     attempt: int
     started_at: datetime
     ended_at: datetime | None = None
-    end: str = Field("", description="succeeded, failed or cancelled; empty: it runs")
+    end: str = Field("", description="succeeded, failed, cancelled or preempted; empty: it runs")
     cost: str = Field("", description="as `cost` of the job")
 
 
@@ -42,6 +42,7 @@ class Job(BaseModel):
     position: int = Field(0, description="in the team's queue, from 1; 0: it does not wait there")
     of: int = Field(0, description="how many wait")
     attempt: int = Field(description="from 1; 0: none was made yet")
+    preempted: int = Field(0, description="how often it made room for a higher priority; those attempts do not count")
     profile: str
     image: str = Field(
         "", description="registry/repository@digest that it runs; empty while its environment is being saved"

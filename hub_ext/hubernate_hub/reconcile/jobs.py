@@ -45,6 +45,9 @@ class JobRounds:
         moved = {job for job, place in looked.places.items() if parts.places.get(job) != place}
         parts.places = looked.places
         context.bell.ring(*(f"job:{job}" for job in moved))
+        for job, needy in looked.make_room.items():
+            if await context.write(use_cases.make_room, job, needy):
+                context.bell.ring(f"job:{job}", f"end:{job}")
         going = {row.id: row for row in rows}
         for job in looked.go:
             with apart(context.metrics, "jobs", "job not started", job=job):

@@ -242,7 +242,8 @@ def store(work: Work, row: JobRow, event: Event, reason: str = "") -> JobRow:
         begun = AttemptRow(row.id, made.course.attempt, row.tenant_id, row.user, amounts, work.now)
         job_attempts.begin(work.tx, begun)
     elif ran and not runs:
-        end = made.course.state if made.course.state.over else JobState.FAILED
+        failed = Event.PREEMPTED if made.course.preempted > row.course.preempted else JobState.FAILED
+        end = made.course.state if made.course.state.over else failed
         job_attempts.finish(work.tx, row.id, row.course.attempt, work.now, str(end))
     return made
 
@@ -255,6 +256,17 @@ def cancel(work: Work, actor: Actor, row: JobRow) -> JobRow:
     made = store(work, replace(held, cancelled_by=actor.name), Event.CANCEL)
     note(work, actor, Deed("job.cancel", f"{row.user}/{row.request.label} {row.id}", row.tenant_id))
     return made
+
+
+def make_room(work: Work, job: JobId, needy: JobId) -> bool:
+    """Ask a running job to make room for one of higher priority; whether it was."""
+    row = jobs.lock(work.tx, job)
+    if row is None or row.course.state is not JobState.RUNNING or row.course.cancelling or row.course.preempt_at:
+        return False
+    store(work, row, Event.PREEMPT)
+    deed = Deed("job.preempt", f"{row.user}/{row.request.label} {row.id}", row.tenant_id, after={"for": needy})
+    note(work, Actor("queue", "service"), deed)
+    return True
 
 
 def rerun(work: Work, parts: JobParts, who: Submitter, row: JobRow, new: JobId) -> JobRow:
@@ -295,6 +307,7 @@ def show(work: Work, parts: JobParts | None, row: JobRow, bills: Bills | None = 
         position=0 if waits is None else waits.position,
         of=0 if waits is None else waits.of,
         attempt=course.attempt,
+        preempted=course.preempted,
         profile=row.profile.name,
         image=row.image,
         checkpoint_id=row.checkpoint_id,

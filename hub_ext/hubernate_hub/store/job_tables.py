@@ -1,6 +1,6 @@
 """The table of jobs."""
 
-from sqlalchemy import JSON, BigInteger, Boolean, Column, ForeignKey, Index, Integer, String, Table, Text
+from sqlalchemy import JSON, BigInteger, Boolean, Column, ForeignKey, Index, Integer, String, Table, Text, text
 
 from .columns import id_column, metadata, moment
 
@@ -30,6 +30,8 @@ jobs = Table(
     moment("created_at", nullable=False),
     moment("started_at"),
     moment("finished_at"),
+    Column("preempted", Integer, nullable=False, server_default=text("0")),
+    moment("preempt_at"),
     Index(None, "state"),
     Index(None, "tenant_id", "created_at"),
     Index(None, "hub_name", "created_at"),

@@ -12,6 +12,8 @@ depends_on = None
 
 
 def upgrade() -> None:
+    op.add_column("jobs", sa.Column("preempted", sa.Integer(), nullable=False, server_default=sa.text("0")))
+    op.add_column("jobs", sa.Column("preempt_at", UtcTime(), nullable=True))
     op.create_table(
         "schedules",
         sa.Column("id", sa.String(10), nullable=False),
@@ -71,3 +73,5 @@ def downgrade() -> None:
     op.drop_table("job_attempts")
     op.drop_table("notices")
     op.drop_table("schedules")
+    op.drop_column("jobs", "preempt_at")
+    op.drop_column("jobs", "preempted")
