@@ -44,7 +44,7 @@ def process(folder: Path, port: int, *more: str) -> Iterator[subprocess.Popen[by
                 except httpx.HTTPError:
                     return False
 
-            eventually("the service answers", answers, timeout_s=60)
+            eventually("the service answers", answers, timeout_s=180)
             yield child
         finally:
             if child.poll() is None:

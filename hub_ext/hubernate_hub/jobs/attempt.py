@@ -21,7 +21,7 @@ from hubernate_core.manifests.docker_job import JobContainer, job_container
 from hubernate_core.quantity import format_bytes
 
 from ..context import Context, Work
-from ..services.jobs import store
+from ..services.job_course import store
 from ..store import job_attempts, jobs, tenants
 from ..store.jobs import JobRow
 from .engine import State

@@ -13,7 +13,7 @@ from ..context import Context
 from ..jobs.attempt import Attempt
 from ..jobs.logs import drop
 from ..jobs.parts import JobParts
-from ..services import job_line
+from ..services import job_course, job_line
 from ..services import jobs as use_cases
 from ..store import job_attempts, jobs, schedules
 from ..store.jobs import JobRow
@@ -46,7 +46,7 @@ class JobRounds:
         parts.places = looked.places
         context.bell.ring(*(f"job:{job}" for job in moved))
         for job, needy in looked.make_room.items():
-            if await context.write(use_cases.make_room, job, needy):
+            if await context.write(job_course.make_room, job, needy):
                 context.bell.ring(f"job:{job}", f"end:{job}")
         going = {row.id: row for row in rows}
         for job in looked.go:
@@ -58,7 +58,7 @@ class JobRounds:
         context = self._context
         if await self._left(row):
             why = f"{row.user} is no longer in the team; it was not started"
-            await context.write(use_cases.refuse, row.id, why)
+            await context.write(job_course.refuse, row.id, why)
         else:
             admitted = await context.write(use_cases.admit, row.id)
             if admitted is None:

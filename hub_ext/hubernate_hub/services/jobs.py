@@ -5,7 +5,7 @@ from dataclasses import dataclass, replace
 from hubernate_core import refusal
 from hubernate_core.checkpoint import Checkpoint
 from hubernate_core.errors import Conflict, InvalidInput, NotAllowed, NotFound, OverQuota
-from hubernate_core.job import Course, Event, JobState, advance
+from hubernate_core.job import Course, Event
 from hubernate_core.job_request import JobRequest
 from hubernate_core.job_view import Job
 from hubernate_core.names import CheckpointId, JobId, ServerId, TenantId, is_id
@@ -18,13 +18,13 @@ from hubernate_core.tenant import Tenant
 from ..actor import Actor
 from ..context import Work
 from ..jobs.parts import JobParts
-from ..store import checkpoints, job_attempts, jobs, operations, servers, tenants
-from ..store.job_attempts import AttemptRow
+from ..store import checkpoints, jobs, operations, servers, tenants
 from ..store.jobs import JobRow
 from ..store.servers import ServerRow
 from . import ledger, team_images
 from .deeds import Deed, note
 from .job_costs import Bills
+from .job_course import store
 from .opening import Wish, open_operation
 
 
@@ -221,33 +221,6 @@ def admit(work: Work, job: JobId) -> JobRow | None:
     return store(work, replace(row, exit_code=None), Event.ADMITTED)
 
 
-def refuse(work: Work, job: JobId, reason: str) -> None:
-    """End a job that waits, for a reason that no attempt can change."""
-    row = jobs.lock(work.tx, job)
-    if row is not None and row.course.state is JobState.QUEUED:
-        store(work, row, Event.REFUSED, reason)
-
-
-def store(work: Work, row: JobRow, event: Event, reason: str = "") -> JobRow:
-    """What `event` makes of a job that the caller holds.
-
-    Raises:
-        Conflict: it cannot happen to it now.
-    """
-    made = replace(row, course=advance(row.course, event, work.now, reason))
-    jobs.save(work.tx, made)
-    runs, ran = made.course.state is JobState.RUNNING, row.course.state is JobState.RUNNING
-    if runs and not ran:
-        amounts = amounts_of_job(row.profile)
-        begun = AttemptRow(row.id, made.course.attempt, row.tenant_id, row.user, amounts, work.now)
-        job_attempts.begin(work.tx, begun)
-    elif ran and not runs:
-        failed = Event.PREEMPTED if made.course.preempted > row.course.preempted else JobState.FAILED
-        end = made.course.state if made.course.state.over else failed
-        job_attempts.finish(work.tx, row.id, row.course.attempt, work.now, str(end))
-    return made
-
-
 def cancel(work: Work, actor: Actor, row: JobRow) -> JobRow:
     """End a job: one that waits at once, one that runs once its container has ended; one that is over stays so."""
     held = jobs.lock(work.tx, row.id)
@@ -256,17 +229,6 @@ def cancel(work: Work, actor: Actor, row: JobRow) -> JobRow:
     made = store(work, replace(held, cancelled_by=actor.name), Event.CANCEL)
     note(work, actor, Deed("job.cancel", f"{row.user}/{row.request.label} {row.id}", row.tenant_id))
     return made
-
-
-def make_room(work: Work, job: JobId, needy: JobId) -> bool:
-    """Ask a running job to make room for one of higher priority; whether it was."""
-    row = jobs.lock(work.tx, job)
-    if row is None or row.course.state is not JobState.RUNNING or row.course.cancelling or row.course.preempt_at:
-        return False
-    store(work, row, Event.PREEMPT)
-    deed = Deed("job.preempt", f"{row.user}/{row.request.label} {row.id}", row.tenant_id, after={"for": needy})
-    note(work, Actor("queue", "service"), deed)
-    return True
 
 
 def rerun(work: Work, parts: JobParts, who: Submitter, row: JobRow, new: JobId) -> JobRow:
