@@ -50,6 +50,8 @@ class JobRounds:
                 context.bell.ring(f"job:{job}", f"end:{job}")
         going = {row.id: row for row in rows}
         for job in looked.go:
+            if job not in going:
+                continue  # asked for after the rows were read: the next round, which it has rung for, starts it
             with apart(context.metrics, "jobs", "job not started", job=job):
                 await self._start(going[job])
 
