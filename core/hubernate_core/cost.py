@@ -14,6 +14,7 @@ from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, PlainSeriali
 
 from .errors import InvalidInput, shorten
 from .grammar import check_device
+from .metering import Span, counted, days_of
 
 _PLACES = 6
 _PRICE = re.compile(rf"[0-9]{{1,9}}(?:\.[0-9]{{1,{_PLACES}}})?", re.ASCII)
@@ -32,6 +33,7 @@ class Unit:
 
 _UNITS = {
     "servers": Unit("environment-hours", "environment_hours", _HOUR),
+    "jobs": Unit("job-hours", "job_hours", _HOUR),
     "cpu": Unit("core-hours", "core_hours", _HOUR * 1000),
     "memory": Unit("GiB-hours of memory", "memory_gib_hours", _HOUR * _GIB),
     "storage": Unit("GiB-days of homes", "home_gib_days", _DAY * _GIB),
@@ -46,8 +48,8 @@ def unit_of(resource: str) -> Unit:
 
 def in_order(resources: Iterable[str]) -> list[str]:
     """Those that every platform has and the given ones, the same way everywhere: devices stand behind memory."""
-    rank = {"servers": 0, "cpu": 1, "memory": 2, "storage": 4, "checkpoint_bytes": 5}
-    return sorted({*_UNITS, *resources}, key=lambda name: (rank.get(name, 3), name))
+    rank = {"servers": 0, "jobs": 1, "cpu": 2, "memory": 3, "storage": 5, "checkpoint_bytes": 6}
+    return sorted({*_UNITS, *resources}, key=lambda name: (rank.get(name, 4), name))
 
 
 def _read_price(text: object) -> Decimal:
@@ -69,8 +71,8 @@ class PriceList(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid")
     currency: str = Field(pattern=r"^[A-Z]{3}$", description="ISO 4217, such as EUR")
     prices: dict[str, Price] = Field(
-        description="by resource: servers, cpu and memory (GiB) per hour, storage and checkpoint_bytes per GiB and day,"
-        " a device by its name per hour; what is left out costs nothing"
+        description="by resource: servers, jobs, cpu and memory (GiB) per hour, storage and checkpoint_bytes per GiB"
+        " and day, a device by its name per hour; what is left out costs nothing"
     )
     since: date | None = Field(None, description="first UTC day on which they hold; null: they hold for all time")
 
@@ -130,6 +132,18 @@ def cost(used: Mapping[tuple[date, str], int], lists: Sequence[PriceList]) -> Fr
         if resource in prices.get(begin, {})
     )
     return Fraction(total, _COMMON * 10**_PLACES)
+
+
+def used(spans: Iterable[Span], lists: Sequence[PriceList]) -> dict[tuple[date, str], int]:
+    """What `spans` used, as `cost` takes it: by first day of the list in force and resource."""
+    begins = sorted(each.first_day for each in lists)
+    found: dict[tuple[date, str], int] = {}
+    for span in spans:
+        for day, seconds in days_of(span.since, span.until):
+            begin = max((each for each in begins if each <= day), default=date.min)
+            for resource, amount in span.amounts.items():
+                found[begin, resource] = found.get((begin, resource), 0) + counted(resource, amount) * seconds
+    return found
 
 
 def money(exact: Fraction) -> str:

@@ -40,7 +40,7 @@ _OVER = frozenset({JobState.SUCCEEDED, JobState.FAILED, JobState.CANCELLED})
 
 
 class Priority(StrEnum):
-    """Which jobs of a tenant go first. A higher one does not interrupt what runs."""
+    """Which jobs of a tenant go first. Where the team wants it, a higher one may take the place of a lower one."""
 
     HIGH = "high"
     NORMAL = "normal"
@@ -56,11 +56,15 @@ class Event(StrEnum):
     ENDED_BADLY = "ended-badly"  # another attempt may help
     REFUSED = "refused"  # no attempt can help: its environment could not be saved, its image is gone
     CANCEL = "cancel"  # somebody wants it to end
+    PREEMPT = "preempt"  # one of higher priority needs its place
+    PREEMPTED = "preempted"  # it ended because of that: it waits again, and no attempt was used up
 
 
 @dataclass(frozen=True)
 class Course:
-    """Where a job stands. `attempt` counts from 1, 0 before the first; `cancelling`: it is being ended on request."""
+    """Where a job stands. `attempt` counts from 1, 0 before the first; `cancelling`: it is being ended on request;
+    `preempt_at`: when it was asked to make room; `preempted`: how often it did.
+    """
 
     state: JobState = JobState.QUEUED
     attempt: int = 0
@@ -69,6 +73,8 @@ class Course:
     reason: str = ""
     started_at: datetime | None = None
     finished_at: datetime | None = None
+    preempted: int = 0
+    preempt_at: datetime | None = None
 
 
 def advance(course: Course, event: Event, now: datetime, reason: str = "") -> Course:
@@ -84,6 +90,8 @@ def advance(course: Course, event: Event, now: datetime, reason: str = "") -> Co
         return course
     if event is Event.CANCEL:
         return replace(course, cancelling=True) if course.state.holds else _over(course, JobState.CANCELLED, now)
+    if event is Event.PREEMPT:
+        return replace(course, preempt_at=course.preempt_at or now) if course.state is JobState.RUNNING else course
     if event is Event.REFUSED:
         return _over(course, JobState.CANCELLED if course.cancelling else JobState.FAILED, now, reason)
     match course.state, event:
@@ -93,6 +101,10 @@ def advance(course: Course, event: Event, now: datetime, reason: str = "") -> Co
             return replace(course, state=JobState.RUNNING, started_at=now)
         case ((JobState.STARTING | JobState.RUNNING), (Event.ENDED_WELL | Event.ENDED_BADLY)):
             return _ended(course, event, now, reason)
+        case JobState.RUNNING, Event.PREEMPTED if course.preempt_at is not None:
+            if course.cancelling:
+                return _over(course, JobState.CANCELLED, now)
+            return _again(replace(course, preempted=course.preempted + 1), reason)
     raise Conflict(f"a job that is {course.state} cannot be {event}")
 
 
@@ -101,9 +113,13 @@ def _ended(course: Course, event: Event, now: datetime, reason: str) -> Course:
         return _over(course, JobState.CANCELLED, now)
     if event is Event.ENDED_WELL:
         return _over(course, JobState.SUCCEEDED, now)
-    if course.attempt <= course.retries:
-        return replace(course, state=JobState.QUEUED, started_at=None, reason=reason)
+    if course.attempt - course.preempted <= course.retries:
+        return _again(course, reason)
     return _over(course, JobState.FAILED, now, reason)
+
+
+def _again(course: Course, reason: str) -> Course:
+    return replace(course, state=JobState.QUEUED, started_at=None, preempt_at=None, reason=reason)
 
 
 def _over(course: Course, state: JobState, now: datetime, reason: str = "") -> Course:

@@ -167,6 +167,9 @@ class JobRequest(BaseModel):
     )
     priority: Priority = Priority.NORMAL
     retries: int = Field(0, ge=0, le=10, description="further attempts after one that failed")
+    preemptible: bool = Field(
+        True, description="where the team's setting allows it, it may be stopped and run again for a higher priority"
+    )
     timeout_s: int = Field(DAY_S, ge=1, le=30 * DAY_S, description="seconds that one attempt may run")
     home: Literal["none", "read-only", "read-write"] = Field("read-only", description="the home folder in the job")
 

@@ -17,6 +17,17 @@ class Output(BaseModel):
     size: int = Field(description="bytes")
 
 
+class Attempt(BaseModel):
+    """One attempt, from when its container ran until it had ended."""
+
+    model_config = ConfigDict(frozen=True)
+    attempt: int
+    started_at: datetime
+    ended_at: datetime | None = None
+    end: str = Field("", description="succeeded, failed, cancelled or preempted; empty: it runs")
+    cost: str = Field("", description="as `cost` of the job")
+
+
 class Job(BaseModel):
     """A job. Times are UTC. `why` it does not run yet, or how it ended."""
 
@@ -31,6 +42,7 @@ class Job(BaseModel):
     position: int = Field(0, description="in the team's queue, from 1; 0: it does not wait there")
     of: int = Field(0, description="how many wait")
     attempt: int = Field(description="from 1; 0: none was made yet")
+    preempted: int = Field(0, description="how often it made room for a higher priority; those attempts do not count")
     profile: str
     image: str = Field(
         "", description="registry/repository@digest that it runs; empty while its environment is being saved"
@@ -41,6 +53,9 @@ class Job(BaseModel):
     outputs: tuple[Output, ...] = ()
     left_out: tuple[str, ...] = Field((), description="outputs that were not kept, one sentence each")
     log_bytes: int = Field(0, description="what its newest attempt wrote to its log")
+    attempts: tuple[Attempt, ...] = Field((), description="those whose container ran, oldest first")
+    cost: str = Field("", description="of all attempts so far, by the price list, as '12.50'; empty: there is none")
+    currency: str = Field("", description="of `cost`, ISO 4217")
     request: JobRequest
     created_at: datetime
     started_at: datetime | None = Field(None, description="the present or last attempt")

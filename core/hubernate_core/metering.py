@@ -40,11 +40,15 @@ def meter(spans: Iterable[Span]) -> dict[Key, int]:
     for span in spans:
         for day, seconds in days_of(span.since, span.until):
             for resource, amount in span.amounts.items():
-                counted = -(-amount // 1024) if resource in KIB_COUNTED else amount
                 for tenant, user in ((span.tenant, span.user), (span.tenant, EVERYBODY), (EVERYBODY, EVERYBODY)):
                     key = (tenant, user, day, resource)
-                    found[key] = found.get(key, 0) + counted * seconds
+                    found[key] = found.get(key, 0) + counted(resource, amount) * seconds
     return {key: amount for key, amount in found.items() if amount}
+
+
+def counted(resource: str, amount: int) -> int:
+    """An amount as it is counted: bytes in KiB, rounded up."""
+    return -(-amount // 1024) if resource in KIB_COUNTED else amount
 
 
 def days_of(since: datetime, until: datetime) -> list[tuple[date, int]]:

@@ -22,6 +22,7 @@ SourceId = NewType("SourceId", str)
 TeamImageId = NewType("TeamImageId", str)
 PlaceId = NewType("PlaceId", str)
 JobId = NewType("JobId", str)
+ScheduleId = NewType("ScheduleId", str)
 
 LABEL_PREFIX = "io.hubernate"
 INSTANCE_LABEL = f"{LABEL_PREFIX}.instance"

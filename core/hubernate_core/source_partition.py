@@ -3,19 +3,19 @@
 import re
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from datetime import date, timedelta
+from datetime import date
 from decimal import Decimal, InvalidOperation
 from typing import Any
 from urllib.parse import unquote
 
 from .errors import InvalidInput, shorten
+from .variables import fill_days
 
 NULL = "__HIVE_DEFAULT_PARTITION__"
 """What Hive writes for a row without a value."""
 _CONDITION = re.compile(r"\s*([A-Za-z_][A-Za-z0-9_]{0,127})\s*(!=|<=|>=|=|<|>)(.*)", re.S)
 _LONGEST = 1000
 """Characters of a condition; longer ones are not even looked at."""
-_VARIABLE = re.compile(r"\{(today|yesterday)(?:-([0-9]{1,4}))?(?::((?:%[YmdjHu]|[-_/.])+))?\}")
 _NUMBERS = re.compile(r"tinyint|smallint|int|integer|bigint|float|double|decimal.*")
 _COMPARE: dict[str, Callable[[Any, Any], bool]] = {
     "=": lambda one, other: one == other,
@@ -61,13 +61,7 @@ def fill(text: str, today: date, field: str = "where") -> str:
     Raises:
         InvalidInput: braces that are no variable.
     """
-
-    def day(found: re.Match[str]) -> str:
-        back = int(found[2] or 0) + (found[1] == "yesterday")
-        then = today - timedelta(days=back)
-        return then.strftime(found[3]) if found[3] else then.isoformat()
-
-    filled = _VARIABLE.sub(day, text)
+    filled = fill_days(text, today)
     if "{" in filled or "}" in filled:
         raise InvalidInput(
             field, f"{shorten(text, 80)!r}: variables are {{today}}, {{yesterday}}, {{today-7}}, {{today:%Y%m%d}}"

@@ -70,6 +70,10 @@ class TenantSettings(BaseModel):
     culling: Culling = Culling()
     retention: Retention = Retention()
     quota: Quota = Quota()
+    preemption: bool = Field(
+        False,
+        description="a job that waits for the quota may stop running ones of lower priority; they run again later",
+    )
     bounds: Bounds = Bounds()
     kubernetes: TenantKubernetes = TenantKubernetes()
 
@@ -150,14 +154,14 @@ def check_own_change(before: TenantSettings, after: TenantSettings) -> None:
     Raises:
         NotAllowed: a field that is the platform admin's.  InvalidInput: a value beyond the bounds.
     """
-    theirs = {"title", "culling", "retention"}
+    theirs = {"title", "culling", "retention", "preemption"}
     changed = {name for name in TenantSettings.model_fields if getattr(before, name) != getattr(after, name)}
     if before.quota.model_copy(update={"per_user": after.quota.per_user}) == after.quota:
         changed.discard("quota")
     if changed - theirs:
         raise NotAllowed(
             f"only a platform admin changes {', '.join(sorted(changed - theirs))}; admins of a tenant change its title,"
-            " culling, retention, quota.per_user and members. Nothing was changed"
+            " culling, retention, preemption, quota.per_user and members. Nothing was changed"
         )
     bounds = before.bounds
     for path, rule in after.culling.named():

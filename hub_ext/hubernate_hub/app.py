@@ -32,6 +32,7 @@ from .api import (
     queue,
     retention,
     saved,
+    schedules,
     sources,
     team_images,
 )
@@ -62,6 +63,7 @@ from .store.database import Store
 from .store.lease import Lease
 from .ui import jobs as job_pages
 from .ui import overview, pages, teams
+from .ui import schedules as schedule_pages
 from .ui import sources as source_pages
 
 TO_RESTORE = "to-restore.sqlite"
@@ -172,8 +174,8 @@ def _mount(app: FastAPI, prefix: str) -> None:
         health,
         login,
     )
-    seen = (pages, overview, teams, source_pages, job_pages)
-    more = (data.relay, data.people, jobs.relay, jobs.people, tenants_api.departing)
+    seen = (pages, overview, teams, source_pages, job_pages, schedule_pages)
+    more = (data.relay, data.people, jobs.relay, jobs.people, schedules.relay, schedules.people, tenants_api.departing)
     for router in (*(module.router for module in (*apis, *seen)), *more):
         app.include_router(router, prefix=prefix)
 

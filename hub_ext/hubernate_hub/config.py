@@ -13,6 +13,7 @@ from hubernate_core.names import check_instance
 from .data.config import DataGateway
 from .jobs.config import Jobs
 from .kube.config import KubernetesBackend
+from .notices.config import Notices
 
 
 class HubernateService(Configurable):  # type: ignore[misc]  # traitlets is not typed
@@ -184,6 +185,7 @@ class HubernateService(Configurable):  # type: ignore[misc]  # traitlets is not 
     kubernetes = Instance(KubernetesBackend, allow_none=True)  # `read_settings` puts these here
     data = Instance(DataGateway, ())
     jobs = Instance(Jobs, ())
+    notices = Instance(Notices, ())
 
     @property
     def on_kubernetes(self) -> bool:
@@ -263,14 +265,16 @@ def read_settings(path: Path) -> HubernateService:
         raise InvalidInput("config", f"{path} is not there") from problem
     except Exception as problem:  # the file is a program: anything may happen in it
         raise InvalidInput(str(path), f"{type(problem).__name__}: {problem}") from problem
-    for kind in (HubernateService, KubernetesBackend, DataGateway, Jobs):
+    for kind in (HubernateService, KubernetesBackend, DataGateway, Jobs, Notices):
         known = set(kind.class_trait_names(config=True))
         given: dict[str, Any] = config.get(kind.__name__, {})
         for name in given.keys() - known:
             where = f"c.{kind.__name__}.{name}"
             raise InvalidInput(where, f"there is no such setting; known: {', '.join(sorted(known))}")
     try:
-        settings = HubernateService(config=config, data=DataGateway(config=config), jobs=Jobs(config=config))
+        settings = HubernateService(
+            config=config, data=DataGateway(config=config), jobs=Jobs(config=config), notices=Notices(config=config)
+        )
         if settings.on_kubernetes:
             settings.kubernetes = KubernetesBackend(config=config)
     except TraitError as problem:

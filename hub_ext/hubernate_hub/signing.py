@@ -5,8 +5,9 @@ import os
 from pathlib import Path
 
 from cryptography.exceptions import InvalidSignature
-from cryptography.hazmat.primitives import serialization
+from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+from cryptography.hazmat.primitives.kdf.hkdf import HKDF
 
 from hubernate_core.checkpoint import Checkpoint
 from hubernate_core.errors import Broken
@@ -23,6 +24,12 @@ class Signer:
     def sign(self, record: Record) -> str:
         """The signature, in base64."""
         return base64.b64encode(self._key.sign(record.payload())).decode()
+
+    def secret(self, what: str) -> str:
+        """A secret of `what`, 64 hexadecimal digits: always the same, stored nowhere, telling nothing of the key."""
+        # HKDF (RFC 5869): `what` is its info, so that no two purposes share a secret.
+        raw = self._key.private_bytes_raw()
+        return HKDF(hashes.SHA256(), 32, salt=None, info=f"hubernate {what}".encode()).derive(raw).hex()
 
     def check(self, checkpoint: Checkpoint) -> None:
         """Refuse a checkpoint whose row was not signed by us as it stands.

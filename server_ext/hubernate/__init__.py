@@ -12,6 +12,7 @@ job.wait(); job.logs(); job.outputs()                 a script or notebook as a 
 hubernate.submit(train, 0.1, epochs=3).result()       a function, and what it returned
 hubernate.log_metric("loss", 0.5)                     in a job: plotted on its page, job.metrics()
 hubernate.sweep(train, {"rate": [0.1, 0.01]}, n=20)   random search: a job for each try
+hubernate.schedule("report.ipynb", cron="0 7 * * 1-5") the same by the clock
 hubernate.demo()                                      a notebook that shows all of it
 """
 
@@ -27,10 +28,12 @@ if TYPE_CHECKING:
     from .space import choice, integers, loguniform, uniform
     from .spark_session import spark
     from .tables import sql, table
+    from .timetable import Schedule, schedule, schedules
 
 __all__ = [
     "Job",
     "JobFailed",
+    "Schedule",
     "Sweep",
     "choice",
     "demo",
@@ -40,6 +43,8 @@ __all__ = [
     "log_metric",
     "loguniform",
     "open",
+    "schedule",
+    "schedules",
     "sources",
     "spark",
     "sql",
@@ -51,6 +56,7 @@ __all__ = [
 _HOMES = {
     "Job": "job",
     "JobFailed": "function",
+    "Schedule": "timetable",
     "Sweep": "search",
     "choice": "space",
     "demo": "browse",
@@ -60,6 +66,8 @@ _HOMES = {
     "log_metric": "measure",
     "loguniform": "space",
     "open": "browse",
+    "schedule": "timetable",
+    "schedules": "timetable",
     "sources": "browse",
     "spark": "spark_session",
     "sql": "tables",

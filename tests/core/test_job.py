@@ -42,7 +42,7 @@ def test_whatever_happens_a_result_is_final_and_attempts_are_bounded(events: lis
         if before.cancelling and not before.state.over:
             assert after.cancelling
     for course in courses:
-        assert course.attempt <= retries + 1
+        assert course.attempt - course.preempted <= retries + 1
         assert (course.finished_at is not None) == course.state.over
         assert not (course.cancelling and course.state in (JobState.SUCCEEDED, JobState.FAILED)), "cancel wins"
         assert not (course.cancelling and course.state is JobState.QUEUED), "what is being ended is not tried again"
@@ -72,6 +72,20 @@ def test_the_ordinary_ways() -> None:
     assert advance(asked, Event.ENDED_WELL, NOW).state is JobState.CANCELLED
     with pytest.raises(Conflict, match="queued cannot be started"):
         advance(Course(), Event.STARTED, NOW)
+
+
+def test_an_attempt_that_made_room_does_not_count() -> None:
+    made_room = [Event.ADMITTED, Event.STARTED, Event.PREEMPT, Event.PREEMPTED]
+    found = play(made_room * 2)[-1]
+    assert (found.state, found.attempt, found.preempted, found.preempt_at) == (JobState.QUEUED, 2, 2, None)
+    failed = play([*made_room, Event.ADMITTED, Event.STARTED, Event.ENDED_BADLY])[-1]
+    assert failed.state is JobState.FAILED, "no attempt was gained either"
+    finished = play([Event.ADMITTED, Event.STARTED, Event.PREEMPT, Event.ENDED_WELL])[-1]
+    assert finished.state is JobState.SUCCEEDED, "it was through before it was stopped"
+    cancelled = play([Event.ADMITTED, Event.STARTED, Event.PREEMPT, Event.CANCEL, Event.PREEMPTED])[-1]
+    assert cancelled.state is JobState.CANCELLED
+    with pytest.raises(Conflict):
+        advance(play([Event.ADMITTED, Event.STARTED])[-1], Event.PREEMPTED, NOW)
 
 
 def test_time_and_words() -> None:

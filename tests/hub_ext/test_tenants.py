@@ -61,7 +61,14 @@ def test_roles_by_endpoints_are_as_the_document_says(service: Running, root: Cal
     bodies["POST /tenants/{tenant}/retention/preview"] = {"keep_count": 1}
     bodies["POST /tenants/{tenant}/images"] = {"checkpoint": "c123456789", "name": "lab"}
     bodies["POST /tenants/{tenant}/culling/preview"] = {"culling": {"idle_after": "PT5M"}}
-    others = {"user": "nina", "source": "lake", "image": "lab", "job": "j123456789", "digest": "0" * 64}
+    others = {
+        "user": "nina",
+        "source": "lake",
+        "image": "lab",
+        "job": "j123456789",
+        "schedule": "s123456789",
+        "digest": "0" * 64,
+    }
     tried = 0
     for verb, path, need in operations(service):
         if need == "nobody":
@@ -72,7 +79,7 @@ def test_roles_by_endpoints_are_as_the_document_says(service: Running, root: Cal
             answer = caller(verb, real, json=sent)
             allowed = RANKS.index(rank) >= RANKS.index(need) or ("{" not in path and need != "platform-admin")
             if allowed:
-                missing = any(each in path for each in ("{source}", "{job}")) or path.endswith("/images")
+                missing = any(each in path for each in ("{source}", "{job}", "{schedule}")) or path.endswith("/images")
                 missing = missing or verb == "DELETE"  # no lake, no job, no checkpoint
                 refused = (401, 403) if missing else (401, 403, 404)
                 assert answer.status_code not in refused, (who, verb, path, answer.text)

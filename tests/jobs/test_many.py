@@ -3,14 +3,9 @@
 import hashlib
 import os
 import signal
-import subprocess
-import sys
-import textwrap
 import threading
 import time
 from collections import Counter
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -21,52 +16,15 @@ import uvicorn
 from hubernate_core.names import INSTANCE_LABEL, TENANT_LABEL, new_id
 from support.engine import BaseImage, engine
 from support.fake_hub import FakeHub
+from support.job_process import process
 from support.jobs import OVER, clean, profiles, tar_of
 from support.platform_service import Running, eventually, write_state
 
 pytestmark = [pytest.mark.docker, pytest.mark.timeout(600)]
 
-_SERVICE = textwrap.dedent(
-    """
-    import sys
-    from hubernate_hub.app import serve
-    from hubernate_hub.config import HubernateService
-    from hubernate_hub.jobs.config import Jobs
-    folder, port, instance, registry = sys.argv[1], int(sys.argv[2]), sys.argv[3], sys.argv[4]
-    serve(HubernateService(
-        state_dir=folder, port=port, hub_api_url="http://127.0.0.1:9/hub/api", instance=instance, registry=registry,
-        reconcile_every_s=0.5, jobs=Jobs(at_once=4),
-    ))
-    """
-)
 _EACH = int(os.environ.get("HUBERNATE_TEST_JOBS", "45")) // 3
 _AT_ONCE = 2
 _TEAMS = ("physics", "biology", "chemistry")
-
-
-@contextmanager
-def process(folder: Path, port: int, *more: str) -> Iterator[subprocess.Popen[bytes]]:
-    """The service as a process of its own."""
-    with (folder / "log").open("ab") as log:
-        child = subprocess.Popen(
-            [sys.executable, "-c", _SERVICE, str(folder), str(port), *more], stdout=log, stderr=log
-        )
-        try:
-
-            def answers() -> bool:
-                try:
-                    return httpx.get(
-                        f"http://127.0.0.1:{port}/services/hubernate/health", timeout=5, trust_env=False
-                    ).is_success
-                except httpx.HTTPError:
-                    return False
-
-            eventually("the service answers", answers, timeout_s=60)
-            yield child
-        finally:
-            if child.poll() is None:
-                child.send_signal(signal.SIGKILL)
-            child.wait(10)
 
 
 class Watch:

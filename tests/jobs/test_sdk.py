@@ -108,6 +108,25 @@ def test_log_of_a_second_attempt_follows_the_first(notebook: Path) -> None:
     assert log.endswith(b"this is attempt 2\n")
 
 
+def test_it_is_scheduled_from_the_notebook(notebook: Path) -> None:
+    (notebook / "run.sh").write_text("true")
+    asked = {"cron": "0 7 * * 1-5", "zone": "Europe/Berlin", "env": "profile", "profile": "base"}
+    made = hubernate.schedule("run.sh", args=["{yesterday}"], **asked, retries=1)
+    assert made.info.next[0][11:19] == "07:00:00"
+    assert made.info.request["job"]["retries"] == 1
+    assert [each.id for each in hubernate.schedules()] == [made.id]
+    assert made.pause().info.enabled is False
+    assert repr(made) == f"<schedule {made.id} run.sh, paused>"
+    assert made.resume().look().info.enabled is True
+    assert len(made.secret()) == 64
+    with pytest.raises(InvalidInput, match="cron"):
+        hubernate.schedule("run.sh", **asked | {"cron": "daily"})
+    made.delete()
+    assert hubernate.schedules() == []
+    newest = hubernate.schedule("run.sh", cron="0 7 * * *", env="newest")
+    assert (newest.info.request["follow"], newest.info.request["job"]["env"]) == (True, "current")
+
+
 @pytest.fixture
 def command(place: Site, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Any:
     """`hubernate jobs …` of ada, who is logged in."""
@@ -153,8 +172,26 @@ def test_the_command_line_does_all_of_it(command: Any, tmp_path: Path) -> None:
     assert isinstance(nothing.exception, NotFound)
 
 
+def test_the_command_line_schedules(command: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("COLUMNS", "200")
+    (tmp_path / "report.ipynb").write_text("{}")
+    timing = ("--cron", "0 7 * * *", "--zone", "Asia/Tokyo", "--overlap", "wait")
+    made = command("schedule", "physics", "report.ipynb", "day={yesterday}", *timing, "--profile", "base")
+    assert made.exit_code == 0, made.output
+    key = made.stdout.strip()
+    (listed,) = json.loads(command("schedules", "physics", "-o", "json").stdout)
+    assert (listed["id"], listed["next"][0][-15:]) == (key, "T07:00:00+09:00")
+    assert listed["request"]["job"]["work"]["parameters"] == {"day": "{yesterday}"}
+    assert "+09:00" in command("schedules", "physics").stdout
+    assert command("pause", "physics", key).stdout == f"{key} is paused.\n"
+    assert "paused" in command("schedules", "physics").stdout
+    assert "+09:00." in command("resume", "physics", key).stdout
+    assert command("unschedule", "physics", key).stdout == f"{key} is deleted.\n"
+    assert isinstance(command("pause", "physics", key).exception, NotFound)
+
+
 def test_the_sdk_needs_nothing_that_a_notebooks_environment_lacks() -> None:
-    names = "submit, hubernate.jobs, hubernate.table, hubernate.sources"
+    names = "submit, hubernate.jobs, hubernate.schedule, hubernate.table, hubernate.sources"
     program = (
         f"import sys; sys.modules.update(pydantic=None, httpx=None, typer=None); import hubernate; hubernate.{names}"
     )

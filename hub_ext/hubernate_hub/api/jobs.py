@@ -23,6 +23,7 @@ from ..jobs import logs, measures
 from ..jobs.parts import JobParts
 from ..services import job_lists
 from ..services import jobs as use_cases
+from ..services.job_costs import Bills
 from ..services.jobs import Submitter
 from ..store import jobs, operations
 from ..store.jobs import JobRow
@@ -71,7 +72,7 @@ class NewId(BaseModel):
     id: JobId = Field(pattern=r"^[a-z][a-z0-9]{9}$")
 
 
-async def _parts(context: ContextOf) -> JobParts:
+async def job_parts(context: ContextOf) -> JobParts:
     if context.jobs is None:
         raise Conflict(
             "this platform runs on Kubernetes, and jobs run on the Docker backend only so far; nothing was submitted."
@@ -80,15 +81,15 @@ async def _parts(context: ContextOf) -> JobParts:
     return context.jobs
 
 
-Parts = Annotated[JobParts, Depends(_parts)]
+Parts = Annotated[JobParts, Depends(job_parts)]
 
 
-async def _notebook(row: RelayedServer) -> Submitter:
+async def notebook(row: RelayedServer) -> Submitter:
     """The owner of the notebook that asks, in the tenant it runs in."""
     return Submitter(row.tenant_id, row.user, row.hub_name, Actor(row.hub_name, "owner", origin="notebook"), server=row)
 
 
-async def _member(context: ContextOf, door: Entered, tenant: str) -> Submitter:
+async def member(context: ContextOf, door: Entered, tenant: str) -> Submitter:
     """The person in the tenant of this name. Raises as `Door.tenant`."""
 
     def use(work: Work) -> Submitter:
@@ -252,12 +253,13 @@ def page(work: Work, who: Submitter, which: Which) -> Jobs:
         limit=which.limit,
         offset=which.offset,
     )
-    return Jobs(items=[use_cases.show(work, work.context.jobs, row) for row in rows], total=total)
+    bills = Bills(work, [row.id for row in rows])
+    return Jobs(items=[use_cases.show(work, work.context.jobs, row, bills) for row in rows], total=total)
 
 
 def _show(work: Work, who: Submitter, job: str) -> Job:
     return use_cases.show(work, work.context.jobs, use_cases.find(work, who, job))
 
 
-relay = _make("/api/v1/relay/jobs", _notebook, {})
-people = _make("/api/v1/tenants/{tenant}/jobs", _member, needs(Standing.MEMBER))
+relay = _make("/api/v1/relay/jobs", notebook, {})
+people = _make("/api/v1/tenants/{tenant}/jobs", member, needs(Standing.MEMBER))

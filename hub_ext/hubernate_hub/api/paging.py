@@ -9,6 +9,7 @@ from fastapi import Query
 from hubernate_core.errors import InvalidInput
 
 Limit = Annotated[int, Query(ge=1, le=500, description="most items of one page")]
+Offset = Annotated[int, Query(ge=0, le=1_000_000, description="items before the page's first")]
 Cursor = Annotated[str, Query(max_length=400, description="`next` of the page before; empty: the first page")]
 
 _AS_IT_WAS = "hand back `next` of the page before as it was"

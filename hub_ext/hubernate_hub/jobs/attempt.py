@@ -9,6 +9,7 @@ import logging
 import time
 from dataclasses import replace
 from datetime import timedelta
+from pathlib import Path
 from tempfile import TemporaryFile
 
 from hubernate_core import names
@@ -19,11 +20,11 @@ from hubernate_core.manifests.docker_job import JobContainer, job_container
 from hubernate_core.quantity import format_bytes
 
 from ..context import Context, Work
-from ..services.jobs import store
-from ..store import jobs, tenants
+from ..services.job_course import store
+from ..store import job_attempts, jobs, tenants
 from ..store.jobs import JobRow
 from .engine import State
-from .files import disk_is_full, pack
+from .files import disk_is_full, pack, pack_outputs
 from .logs import LogWriter, RawLog, drop, size_of
 from .measures import Measures, make_raw
 from .outputs import Kept, collect
@@ -116,16 +117,30 @@ class Attempt:
             with TemporaryFile() as tar:
                 await asyncio.to_thread(pack, path, row.request.work, tar)
                 await engine.put(self._name, tar)
+            if await self._goes_on():
+                with TemporaryFile() as tar:
+                    await asyncio.to_thread(pack_outputs, self._before, row.request.work, tar)
+                    await engine.put(self._name, tar)
             await engine.start(self._name)
         if row.course.state is JobState.STARTING:
             self._row = await self._context.write(_started, row)
             self._tell()
         return True
 
+    @property
+    def _before(self) -> Path:
+        """What was kept of the attempt before."""
+        return self._parts.outputs_of(self._row.id, self._row.course.attempt - 1)
+
+    async def _goes_on(self) -> bool:
+        """Whether the attempt before made room for another job: then its outputs are put back."""
+        ran = (await self._context.store.read(job_attempts.of_jobs, [self._row.id])).get(self._row.id, [])
+        return any(each.attempt == self._row.course.attempt - 1 and each.end == Event.PREEMPTED for each in ran)
+
     async def _make(self) -> None:
         engine, row, context = self._parts.engine, self._row, self._context
         drop(self._parts.log_of(row.id, row.course.attempt))
-        for earlier in range(1, row.course.attempt):
+        for earlier in range(1, row.course.attempt - int(await self._goes_on())):
             await asyncio.to_thread(drop, self._parts.outputs_of(row.id, earlier))
         log = self._parts.raw_log_of(row.id, row.course.attempt)
         await asyncio.to_thread(RawLog(log).make)
@@ -208,12 +223,14 @@ class Attempt:
             return True
         self._row = present
         timeout = timedelta(seconds=present.request.timeout_s)
-        return present.course.cancelling or timed_out(present.course, timeout, self._context.clock())
+        asked = present.course.cancelling or present.course.preempt_at is not None
+        return asked or timed_out(present.course, timeout, self._context.clock())
 
     async def _keep(self) -> Kept:
         row, parts = self._row, self._parts
         target = parts.outputs_of(row.id, row.course.attempt)
         drop(target)
+        drop(self._before)
         paths, most = (*row.request.work.keeps, *row.request.outputs), parts.settings.outputs_max_bytes
         if not paths:
             return Kept()
@@ -236,6 +253,9 @@ class Attempt:
             memory=format_bytes(row.profile.resources.memory),
             timeout_s=row.request.timeout_s if by_clock else None,
         )
+        preempt_at = row.course.preempt_at
+        if preempt_at is not None and not by_clock and (stopped_by_us or ended >= preempt_at):
+            return Event.PREEMPTED, "it made room for a job of higher priority, and goes on with its outputs so far"
         return (Event.ENDED_BADLY if why else Event.ENDED_WELL), why
 
     async def _end(self, event: Event, reason: str, exit_code: int | None = None, kept: Kept | None = None) -> None:

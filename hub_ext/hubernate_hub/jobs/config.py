@@ -24,6 +24,15 @@ class Jobs(Configurable):  # type: ignore[misc]  # traitlets is not typed
         min=1,
         help="Jobs of one person in one team that wait at the same time; more are refused. Default 1000.",
     ).tag(config=True)
+    schedules_of_person_max = Integer(
+        100, min=0, help="Schedules of one person in one team; more are refused. Default 100."
+    ).tag(config=True)
+    schedule_late_s = Float(
+        300,
+        min=0,
+        help="Seconds by which a schedule's time may be found late without having been missed. Default 300: a restart"
+        " of the service is no downtime. What was missed runs once, or not at all, as the schedule says.",
+    ).tag(config=True)
     files_max_bytes = Integer(
         256 * 1024**2,
         help="Files sent with one job, bytes. Default 256 MiB: what is larger belongs into the home or a source.",

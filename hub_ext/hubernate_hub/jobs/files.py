@@ -190,6 +190,18 @@ def pack(files: Path, work: Work, out: IO[bytes]) -> None:
     out.seek(0)
 
 
+def pack_outputs(kept: Path, work: Work, out: IO[bytes]) -> None:
+    """What was kept of an attempt, as a tar of the job's folder; but for what its kind keeps, which begins anew."""
+    with tarfile.open(fileobj=out, mode="w", format=tarfile.GNU_FORMAT) as tar:
+        for path in sorted(kept.rglob("*")):
+            inside = path.relative_to(kept).as_posix()
+            if inside not in work.keeps and not path.is_symlink() and (path.is_file() or path.is_dir()):
+                entry = tar.gettarinfo(path, f"{FOLDER.lstrip('/')}/{inside}")
+                with path.open("rb") if path.is_file() else BytesIO() as content:
+                    tar.addfile(_owned(entry, folder=path.is_dir()), content)
+    out.seek(0)
+
+
 def _programs(work: Work) -> dict[str, bytes]:
     if isinstance(work, ScriptJob):
         return {}

@@ -33,14 +33,17 @@ class JobParts:
     """What is going in this process."""
     failures: Counter[tuple[JobId, int]] = field(default_factory=Counter)
     """How often an attempt could not be brought to its end, in this process."""
+    telling: dict[str, asyncio.Task[None]] = field(default_factory=dict)
+    """Notices that are being sent by this process; each task is called by its tenant."""
     swept_at: float = float("-inf")
     """When leftovers were looked for last, by the monotonic clock."""
 
     async def close(self) -> None:
         """Let go of every attempt; containers run on, and are taken up by the next service."""
-        for task in self.attempts.values():
+        tasks = [*self.attempts.values(), *self.telling.values()]
+        for task in tasks:
             task.cancel()
-        await asyncio.gather(*self.attempts.values(), return_exceptions=True)
+        await asyncio.gather(*tasks, return_exceptions=True)
         await self.engine.close()
 
     def kept(self) -> set[JobId]:

@@ -13,9 +13,9 @@ from ..context import Context
 from ..jobs.attempt import Attempt
 from ..jobs.logs import drop
 from ..jobs.parts import JobParts
-from ..services import job_line
+from ..services import job_course, job_line
 from ..services import jobs as use_cases
-from ..store import jobs
+from ..store import job_attempts, jobs, schedules
 from ..store.jobs import JobRow
 from .leavers import is_out
 
@@ -46,10 +46,15 @@ class JobRounds:
         parts.places = looked.places
         context.bell.ring(*(f"job:{job}" for job in moved))
         for job, why in looked.broken.items():
-            await context.write(use_cases.refuse, job, why)
+            await context.write(job_course.refuse, job, why)
             context.bell.ring(f"job:{job}", "jobs")  # others may have waited for it in turn
+        for job, needy in looked.make_room.items():
+            if await context.write(job_course.make_room, job, needy):
+                context.bell.ring(f"job:{job}", f"end:{job}")
         going = {row.id: row for row in rows}
         for job in looked.go:
+            if job not in going:
+                continue  # asked for after the rows were read: the next round, which it has rung for, starts it
             with apart(context.metrics, "jobs", "job not started", job=job):
                 await self._start(going[job])
 
@@ -58,7 +63,7 @@ class JobRounds:
         context = self._context
         if await self._left(row):
             why = f"{row.user} is no longer in the team; it was not started"
-            await context.write(use_cases.refuse, row.id, why)
+            await context.write(job_course.refuse, row.id, why)
         else:
             admitted = await context.write(use_cases.admit, row.id)
             if admitted is None:
@@ -100,8 +105,9 @@ class JobRounds:
             else:
                 _log.warning("a container of a job that this database does not know was left alone", extra=vars(each))
         await context.store.write(jobs.forget_before, context.clock() - timedelta(days=parts.settings.keep_days))
+        await context.store.write(job_attempts.forget)
         kept = await asyncio.to_thread(parts.kept)
         for job in kept - await context.store.read(jobs.known, kept):
             await asyncio.to_thread(drop, parts.folder_of(job))
-        used = await context.store.read(jobs.files_of)
+        used = await context.store.read(lambda tx: jobs.files_of(tx) | schedules.files_of(tx))
         await asyncio.to_thread(parts.files.forget_unused, used)

@@ -15,8 +15,10 @@ from .events import Telling
 from .hub_sync import HubSync
 from .jobs import JobRounds
 from .metering import Metering
+from .notices import NoticeRounds
 from .pods import Removals
 from .queue import Queue
+from .schedules import ScheduleRounds
 from .servers import Servers
 from .spaces import provision
 from .takeup import TakeUp
@@ -61,7 +63,12 @@ def _jobs(context: Context) -> list[asyncio.Task[None]]:
     if context.jobs is None:
         return []
     pace = _Pace(context.settings.reconcile_every_s, topics=("jobs", "tenants"))
-    return [_start(context, "jobs", pace, JobRounds(context, context.jobs).round)]
+    every = context.settings.reconcile_every_s
+    return [
+        _start(context, "jobs", pace, JobRounds(context, context.jobs).round),
+        _start(context, "schedules", _Pace(every, topics=("schedules",)), ScheduleRounds(context, context.jobs).round),
+        _start(context, "notices", _Pace(every, topics=("notices",)), NoticeRounds(context, context.jobs).round),
+    ]
 
 
 def _on_kubernetes(context: Context) -> list[asyncio.Task[None]]:

@@ -33,9 +33,9 @@ def delete(work: Work, checkpoint: Checkpoint, *, confirmed_last: bool) -> None:
         return
     if checkpoint.reference in checkpoints.in_use(work.tx, server.tenant_id):
         raise Conflict(
-            "a running server or a job stands on this checkpoint, a server is being stopped on the strength of it, a"
-            " start that waits has chosen it, or a team image is being made of it; it was not deleted. Stop the server"
-            " first, or delete it later",
+            "a running server, a job or a schedule stands on this checkpoint, a server is being stopped on the strength"
+            " of it, a start that waits has chosen it, or a team image is being made of it; it was not deleted. Stop"
+            " the server or delete the schedule first, or delete it later",
             checkpoint=checkpoint.id,
         )
     if not confirmed_last and _last_one(work, checkpoint):

@@ -19,7 +19,20 @@ from hubernate_core.wire import Leftover, Seen
 
 from ..actor import Actor
 from ..context import Work
-from ..store import audit, checkpoints, departures, jobs, members, operations, servers, sources, team_images, tenants
+from ..store import (
+    audit,
+    checkpoints,
+    departures,
+    job_attempts,
+    jobs,
+    members,
+    operations,
+    schedules,
+    servers,
+    sources,
+    team_images,
+    tenants,
+)
 from ..store.departures import Departure
 from ..store.jobs import JobRow
 from ..store.servers import ServerRow
@@ -177,6 +190,8 @@ def let_go(work: Work, tenant: TenantId) -> None:
     for image in team_images.all_of(work.tx, tenant):
         checkpoints.forget(work.tx, image.reference, "", work.now)
     jobs.forget_all_of(work.tx, tenant)
+    job_attempts.forget(work.tx)
+    schedules.forget_all_of(work.tx, tenant)
     departures.drop_rows(work.tx, tenant)
 
 

@@ -2,17 +2,24 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
+from datetime import timedelta
 
+from hubernate_core.job import JobState, Priority
 from hubernate_core.job_chain import broken_by, waits_for
 from hubernate_core.job_queue import JobPlace, QueuedJob, line, next_jobs
 from hubernate_core.names import JobId, PlaceId
+from hubernate_core.preemption import Needy, Running, who_makes_room
 from hubernate_core.queue import Wait
-from hubernate_core.quota import amounts_of_job
+from hubernate_core.quota import Holding, amounts_of_job
+from hubernate_core.tenant import Tenant
 
 from ..context import Work
 from ..store import jobs, tenants, waits
 from ..store.jobs import InLine
 from . import ledger, places
+
+_FRONT = timedelta(days=3650)
+"""What made room is in front of its own priority: as if it had been asked for that long ago."""
 
 
 @dataclass(frozen=True)
@@ -22,6 +29,8 @@ class Looked:
     places: Mapping[JobId, JobPlace] = field(default_factory=dict)
     go: tuple[JobId, ...] = ()
     broken: Mapping[JobId, str] = field(default_factory=dict)
+    make_room: Mapping[JobId, JobId] = field(default_factory=dict)
+    """Jobs that are to be stopped, each with the one of higher priority that needs its place."""
 
 
 def look(work: Work, at_once: int) -> Looked:
@@ -37,6 +46,7 @@ def look(work: Work, at_once: int) -> Looked:
     running = jobs.running_in_each(work.tx)
     active = tenants.with_ids(work.tx, {row.tenant_id for row in queued}, active_only=True)
     found = {job: JobPlace(job, 0, 0, why) for job, why in chained.items()}
+    make_room: dict[JobId, JobId] = {}
     ready: dict[str, list[JobId]] = {}
     held = ledger.held_in_each(work, active.values())
     for tenant in active.values():
@@ -44,6 +54,8 @@ def look(work: Work, at_once: int) -> Looked:
         starts = [places.as_wait(work, each) for each in waits.of_tenant(work.tx, tenant.id) if not each.cancelled_by]
         stands = line(tenant.title or tenant.name, tenant.quota, held[tenant.id], starts, mine)
         found |= {each.id: each for each in stands}
+        if tenant.preemption and not starts:  # what is freed would be theirs
+            make_room |= _make_room(work, tenant, held[tenant.id], mine, stands)
         ready[tenant.id] = [each.id for each in stands if not each.why]
     go = next_jobs(ready, running, at_once)
     turn = f"The platform runs {at_once} jobs at once, and is at so many; teams take turns."
@@ -51,10 +63,37 @@ def look(work: Work, at_once: int) -> Looked:
         found[job] = replace(found[job], why=turn)
     for row in queued:
         found.setdefault(row.id, JobPlace(row.id, 0, 0, "The team is suspended; an admin can say more."))
-    return Looked(found, tuple(go), broken)
+    return Looked(found, tuple(go), broken, make_room)
+
+
+def _make_room(
+    work: Work, tenant: Tenant, held: list[Holding], mine: list[QueuedJob], stands: list[JobPlace]
+) -> dict[JobId, JobId]:
+    """Who makes room for the first that waits for the quota; nobody while somebody still does."""
+    first = next((each.id for each in stands if each.why), None)
+    needy = next((each for each in mine if each.id == first), None)
+    if needy is None or needy.priority is Priority.LOW:
+        return {}
+    rows = [row for row in jobs.going(work.tx, tenant.id) if row.course.state.holds]
+    if any(row.course.preempt_at for row in rows):
+        return {}
+    running = [
+        Running(
+            row.id,
+            Holding(row.user, amounts_of_job(row.profile)),
+            row.request.priority,
+            row.course.started_at or work.now,
+            row.course.preempted,
+            row.request.preemptible and row.course.state is JobState.RUNNING and not row.course.cancelling,
+        )
+        for row in rows
+    ]
+    wanted = Needy(needy.wait.user, needy.wait.wanted, needy.priority)
+    return dict.fromkeys(who_makes_room(tenant.quota, held, running, wanted), needy.id)
 
 
 def _queued(row: InLine) -> QueuedJob:
     wanted = {**amounts_of_job(row.profile), "checkpoint_bytes": 0}
-    wait = Wait(PlaceId(row.id), row.tenant_id, row.user, wanted, row.created_at)
+    since = row.created_at - (_FRONT if row.preempted else timedelta())
+    wait = Wait(PlaceId(row.id), row.tenant_id, row.user, wanted, since)
     return QueuedJob(wait, row.priority)

@@ -4,7 +4,7 @@ from dataclasses import dataclass, replace
 
 from hubernate_core.checkpoint import Checkpoint
 from hubernate_core.errors import Conflict, InvalidInput, NotAllowed, NotFound
-from hubernate_core.job import Course, Event, JobState, advance
+from hubernate_core.job import Course, Event
 from hubernate_core.job_chain import broken_by
 from hubernate_core.job_request import JobRequest
 from hubernate_core.job_view import Job
@@ -24,6 +24,8 @@ from ..store.servers import ServerRow
 from . import ledger, team_images
 from .deeds import Deed, note
 from .job_checks import check_quota, check_waiting, wanted
+from .job_costs import Bills
+from .job_course import store
 from .opening import Wish, open_operation
 
 
@@ -55,13 +57,9 @@ def submit(work: Work, parts: JobParts, who: Submitter, request: JobRequest) -> 
         if (before.hub_name, before.tenant_id, before.request) != (who.hub_name, who.tenant_id, request):
             raise Conflict(f"{request.id} is the id of another job; nothing was submitted. Choose another id")
         return before
-    if not request.files:
-        raise InvalidInput("files", f"send the files of the job first; {request.work.label!r} is to be among them")
-    parts.files.find(who.tenant_id, who.user, request.files)
     _check_after(work, who, request)
     check_waiting(work, parts, row.tenant, who.user)
-    made = _environment(work, row.tenant, who, request)
-    check_quota(work, row.tenant, made)
+    made = prepare(work, parts, row.tenant, who, request)
     jobs.add(work.tx, made)
     after = {"work": request.work.label, "env": request.env, "profile": made.profile.name}
     note(work, who.actor, Deed("job.submit", f"{who.user}/{request.label} {made.id}", who.tenant_id, after=after))
@@ -76,6 +74,20 @@ def _check_after(work: Work, who: Submitter, request: JobRequest) -> None:
             raise NotFound(f"after: {job!r}: {problem.message}; nothing was submitted") from problem
     if why := broken_by(jobs.before(work.tx, request.after).values()):
         raise Conflict(f"{why.replace('it was not started', 'nothing was submitted')}. Run that one again first")
+
+
+def prepare(work: Work, parts: JobParts, tenant: Tenant, who: Submitter, request: JobRequest) -> JobRow:
+    """A job as it would be stored; the save of its environment, if it needs one, is begun.
+
+    Raises:
+        InvalidInput, NotFound, NotAllowed, Conflict, OverQuota: it cannot be run.
+    """
+    if not request.files:
+        raise InvalidInput("files", f"send the files of the job first; {request.work.label!r} is to be among them")
+    parts.files.find(who.tenant_id, who.user, request.files)
+    made = _environment(work, tenant, who, request)
+    check_quota(work, tenant, made)
+    return made
 
 
 def _environment(work: Work, tenant: Tenant, who: Submitter, request: JobRequest) -> JobRow:
@@ -163,7 +175,7 @@ def take_environment(work: Work, job: JobId) -> tuple[str, ...]:
         reason = "" if found is None else found.operation.reason
         why = f"the notebook's environment could not be saved: {reason or 'its save is gone'}"
         store(work, row, Event.REFUSED, why)
-    elif found.operation.requested_at < row.created_at and _still_runs(work, found.operation.server_id):
+    elif found.operation.requested_at < row.created_at and still_runs(work, found.operation.server_id):
         # It may have looked before the job was submitted; one that stopped the notebook has not.
         again = open_operation(work, found.operation.server_id, Wish(Kind.SAVE, Trigger.JOB, by=row.user)).operation
         jobs.save(work.tx, replace(row, operation_id=again.id))
@@ -173,7 +185,8 @@ def take_environment(work: Work, job: JobId) -> tuple[str, ...]:
     return (f"job:{job}",)
 
 
-def _still_runs(work: Work, server: ServerId) -> bool:
+def still_runs(work: Work, server: ServerId) -> bool:
+    """Whether a notebook runs, so that it could be saved again."""
     row = servers.get(work.tx, server)
     return row is not None and row.state is ServerState.RUNNING
 
@@ -190,24 +203,6 @@ def admit(work: Work, job: JobId) -> JobRow | None:
     ):
         return None
     return store(work, replace(row, exit_code=None), Event.ADMITTED)
-
-
-def refuse(work: Work, job: JobId, reason: str) -> None:
-    """End a job that waits, for a reason that no attempt can change."""
-    row = jobs.lock(work.tx, job)
-    if row is not None and row.course.state is JobState.QUEUED:
-        store(work, row, Event.REFUSED, reason)
-
-
-def store(work: Work, row: JobRow, event: Event, reason: str = "") -> JobRow:
-    """What `event` makes of a job that the caller holds.
-
-    Raises:
-        Conflict: it cannot happen to it now.
-    """
-    made = replace(row, course=advance(row.course, event, work.now, reason))
-    jobs.save(work.tx, made)
-    return made
 
 
 def cancel(work: Work, actor: Actor, row: JobRow) -> JobRow:
@@ -240,8 +235,9 @@ def find(work: Work, who: Submitter, job: str) -> JobRow:
     return row
 
 
-def show(work: Work, parts: JobParts | None, row: JobRow) -> Job:
-    """A job for people."""
+def show(work: Work, parts: JobParts | None, row: JobRow, bills: Bills | None = None) -> Job:
+    """A job for people. `bills`: of several, where there are several to show."""
+    bills = bills or Bills(work, [row.id])
     place = None if parts is None else parts.places.get(row.id)
     course = row.course
     waits = place if course.state == "queued" and row.image else None
@@ -257,6 +253,7 @@ def show(work: Work, parts: JobParts | None, row: JobRow) -> Job:
         position=0 if waits is None else waits.position,
         of=0 if waits is None else waits.of,
         attempt=course.attempt,
+        preempted=course.preempted,
         profile=row.profile.name,
         image=row.image,
         checkpoint_id=row.checkpoint_id,
@@ -265,6 +262,9 @@ def show(work: Work, parts: JobParts | None, row: JobRow) -> Job:
         outputs=row.outputs,
         left_out=row.left_out,
         log_bytes=row.log_bytes,
+        attempts=bills.attempts(row.id),
+        cost=bills.total(row.id),
+        currency=bills.currency,
         request=row.request,
         created_at=row.created_at,
         started_at=course.started_at,

@@ -12,13 +12,13 @@ from hubernate_core.metering import Span, meter
 from hubernate_core.quota import amounts_of
 
 from ..context import Work
-from ..store import ledger, tenants, usage
+from ..store import job_attempts, ledger, tenants, usage
 
 _KEPT_EVERY = timedelta(hours=1)
 
 
 def read_meters(work: Work) -> None:
-    """Count running servers at every look, homes and checkpoints once an hour."""
+    """Count running servers and jobs at every look, homes and checkpoints once an hour."""
     _read(work, "running", timedelta())
     _read(work, "kept", _KEPT_EVERY)
 
@@ -39,11 +39,15 @@ def _read(work: Work, name: str, at_least: timedelta) -> None:
 
 
 def _running(work: Work, since: datetime, now: datetime) -> Iterable[Span]:
-    """From ready until the container is gone: a start that never came to anything costs nothing."""
+    """Servers from ready until the container is gone, jobs while theirs runs: what never came to anything costs
+    nothing.
+    """
     on_kubernetes = work.context.settings.on_kubernetes
     for run in ledger.runs(work.tx, since):
         amounts = amounts_of(run.profile, devices=on_kubernetes)
         yield Span(run.tenant_id, run.user, amounts, max(since, run.since), min(now, run.until or now))
+    for each in job_attempts.after(work.tx, since):
+        yield Span(each.tenant_id, each.user, each.amounts, max(since, each.started_at), min(now, each.ended_at or now))
 
 
 def _kept(work: Work, since: datetime, now: datetime) -> Iterable[Span]:

@@ -11,7 +11,7 @@ from hubernate_core.names import CheckpointId, OperationId, ServerId, TenantId
 from hubernate_core.retention import Stored
 
 from .database import Tx
-from .schema import checkpoints, forgets, jobs, operations, owners, servers, team_images, unproven, waits
+from .schema import checkpoints, forgets, jobs, operations, owners, schedules, servers, team_images, unproven, waits
 
 _DOMAIN = tuple(Checkpoint.model_fields)
 REFERENCE = checkpoints.c.repository + "@" + checkpoints.c.digest
@@ -78,7 +78,7 @@ def in_use(tx: Tx, tenant: TenantId | None = None) -> frozenset[str]:
     """``repository@digest`` of what must not go now, of one tenant or of all.
 
     A server runs from it, is being stopped on the strength of it, a start that waits has chosen it, a job waits for it
-    or runs in it, or a team image is still to be copied from it.
+    or runs in it, a schedule's runs start from it, or a team image is still to be copied from it.
     """
     images = servers.c.image_repository + "@" + servers.c.image_digest
     running = select(images).where(servers.c.state != "asleep")
@@ -89,13 +89,15 @@ def in_use(tx: Tx, tenant: TenantId | None = None) -> frozenset[str]:
     copied = select(team_images.c.source).where(_TO_BE_COPIED)
     worked = select(REFERENCE).join(jobs, jobs.c.checkpoint_id == checkpoints.c.id)
     worked = worked.where(jobs.c.finished_at.is_(None))
+    planned = select(REFERENCE).join(schedules, schedules.c.checkpoint_id == checkpoints.c.id)
     if tenant is not None:
         running = running.join(owners, owners.c.id == servers.c.owner_id).where(owners.c.tenant_id == tenant)
         opened = opened.where(checkpoints.c.tenant_id == tenant)
         waiting = waiting.where(checkpoints.c.tenant_id == tenant)
         copied = copied.where(team_images.c.tenant_id == tenant)
         worked = worked.where(jobs.c.tenant_id == tenant)
-    every = (running, opened, waiting, copied, worked)
+        planned = planned.where(schedules.c.tenant_id == tenant)
+    every = (running, opened, waiting, copied, worked, planned)
     return frozenset(each for query in every for each in tx.execute(query).scalars())
 
 

@@ -1,6 +1,6 @@
 """The table of jobs."""
 
-from sqlalchemy import JSON, BigInteger, Boolean, Column, ForeignKey, Index, Integer, String, Table, Text
+from sqlalchemy import JSON, BigInteger, Boolean, Column, ForeignKey, Index, Integer, String, Table, Text, text
 
 from .columns import id_column, metadata, moment
 
@@ -31,8 +31,25 @@ jobs = Table(
     moment("created_at", nullable=False),
     moment("started_at"),
     moment("finished_at"),
+    Column("preempted", Integer, nullable=False, server_default=text("0")),
+    moment("preempt_at"),
     Index(None, "state"),
     Index(None, "group_id"),
     Index(None, "tenant_id", "created_at"),
     Index(None, "hub_name", "created_at"),
 )
+
+job_attempts = Table(
+    "job_attempts",
+    metadata,
+    id_column("job_id", primary_key=True),
+    Column("attempt", Integer, primary_key=True, autoincrement=False),
+    id_column("tenant_id", nullable=False),
+    Column("user", String(255), nullable=False),
+    Column("amounts", JSON, nullable=False),  # what it held, by resource
+    moment("started_at", nullable=False),
+    moment("ended_at"),
+    Column("end", String(10), nullable=False),
+    Index(None, "ended_at"),
+)
+"""Attempts whose container ran: what use and cost are counted from."""

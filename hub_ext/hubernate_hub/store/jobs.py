@@ -81,18 +81,28 @@ class InLine:
     priority: Priority
     created_at: datetime
     after: tuple[JobId, ...] = ()
+    preempted: int = 0
 
 
 def in_line(tx: Tx) -> list[InLine]:
     """Every job that waits and whose environment is there, in the order in which they were asked for."""
     which = (jobs.c.id, jobs.c.tenant_id, jobs.c.user, jobs.c.profile, jobs.c.request["priority"].as_string())
-    query = select(*which, jobs.c.created_at, jobs.c.request["after"]).where(
+    query = select(*which, jobs.c.created_at, jobs.c.request["after"], jobs.c.preempted).where(
         jobs.c.state == str(JobState.QUEUED), jobs.c.image != ""
     )
     rows = tx.execute(query.order_by(jobs.c.created_at, jobs.c.id))
     return [
-        InLine(job, tenant, user, Profile.model_validate(profile), Priority(priority), created_at, tuple(after or ()))
-        for job, tenant, user, profile, priority, created_at, after in rows
+        InLine(
+            job,
+            tenant,
+            user,
+            Profile.model_validate(profile),
+            Priority(priority),
+            created_at,
+            tuple(after or ()),
+            preempted,
+        )
+        for job, tenant, user, profile, priority, created_at, after, preempted in rows
     ]
 
 

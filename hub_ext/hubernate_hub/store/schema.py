@@ -22,7 +22,10 @@ from .columns import UtcTime as UtcTime
 from .columns import id_column as _id
 from .columns import metadata as metadata
 from .columns import moment as _moment
+from .job_tables import job_attempts as job_attempts
 from .job_tables import jobs as jobs
+from .schedule_tables import notices as notices
+from .schedule_tables import schedules as schedules
 from .source_tables import source_reads as source_reads
 from .source_tables import source_views as source_views
 from .source_tables import sources as sources

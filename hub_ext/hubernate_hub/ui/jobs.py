@@ -43,7 +43,7 @@ async def job_list(
         found: list[tuple[Tenant, list[tuple[Job, Any]]]] = []
         governs = False
         for row in tenants.page(work.tx, after="", limit=_TEAMS, contains="", only=door.mine(work)):
-            who = _who(work, door, row)
+            who = who_is(work, door, row)
             governs = governs or who.governs
             which = Which(everyone=everyone and who.governs, group=group, limit=_JOBS)
             jobs = job_page(work, who, which).items
@@ -61,7 +61,7 @@ async def one_job(request: Request, context: ContextOf, person: SignedIn, tenant
     door = Door(person, Standing.MEMBER)
 
     def use(work: Work) -> dict[str, Any]:
-        who = _who(work, door, door.tenant(work, tenant).tenant)
+        who = who_is(work, door, door.tenant(work, tenant).tenant)
         row = use_cases.find(work, who, job)
         times: dict[str, Any] = {"created": moment(row.created_at, work.now)}
         for name, at in (("started", row.course.started_at), ("finished", row.course.finished_at)):
@@ -91,7 +91,8 @@ async def one_job(request: Request, context: ContextOf, person: SignedIn, tenant
     return await page(request, context, "job.html", person=person, **values, **shown)
 
 
-def _who(work: Work, door: Door, tenant: Tenant) -> Submitter:
+def who_is(work: Work, door: Door, tenant: Tenant) -> Submitter:
+    """The person who looks, in one tenant."""
     person: Person = door.person
     standing = standing_in(work, person, tenant.id)
     governs = standing >= Standing.TENANT_ADMIN

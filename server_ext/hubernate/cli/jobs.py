@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 app = typer.Typer(no_args_is_help=True, help="Scripts and notebooks that run in a container of their own.")
 Id = Annotated[str, typer.Argument(metavar="JOB", help="Id of the job.")]
-_COLUMNS = [("JOB", "id"), ("WHAT", "label"), ("PERSON", "user"), ("STATE", "state"), ("WHY", "why")]
+_COLUMNS = [("JOB", "id"), ("WHAT", "label"), ("PERSON", "user"), ("STATE", "state"), ("COST", "cost"), ("WHY", "why")]
 
 _METRICS = [("METRIC", "name"), ("STEP", "step"), ("VALUE", "value"), ("LOWEST", "lowest"), ("HIGHEST", "highest")]
 
@@ -45,7 +45,7 @@ def submit(  # noqa: PLR0913  each is an option of the command
 
     asked: dict[str, Any] = {"env": env, "profile": profile, "outputs": output or [], "priority": priority}
     asked["after"] = after or []
-    work = work_of(what, *_told(what, args or []))
+    work = work_of(what, *told(what, args or []))
     job = submit_by(_link(team, context), work, file or None, **asked, retries=retries, timeout_s=timeout_s)
     typer.echo(job.id)
     if follow:
@@ -155,7 +155,7 @@ def _find(team: str, job: str, context: str) -> "Job":
     return Job.find(_link(team, context), segment(job))
 
 
-def _told(what: str, args: list[str]) -> tuple[list[str], dict[str, str]]:
+def told(what: str, args: list[str]) -> tuple[list[str], dict[str, str]]:
     """Arguments of a script, or a notebook's parameters."""
     if not what.endswith(".ipynb"):
         return args, {}

@@ -12,9 +12,22 @@ from rich.console import Console
 
 from hubernate_core.errors import Broken, HubernateError, Unavailable, UserError
 
-from . import checkpoints, context_commands, culling, documents, jobs, sources, team_images, teams, tenants, usage
+from . import (
+    checkpoints,
+    context_commands,
+    culling,
+    documents,
+    jobs,
+    schedules,
+    sources,
+    team_images,
+    teams,
+    tenants,
+    usage,
+)
 
 GROUP = "hubernate.commands"
+jobs.app.add_typer(schedules.app)
 EXIT_CODES: tuple[tuple[type[HubernateError], int], ...] = ((UserError, 2), (Unavailable, 3), (Broken, 1))
 
 

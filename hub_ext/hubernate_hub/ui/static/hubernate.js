@@ -251,6 +251,17 @@
     location.assign(`${base}jobs/${job.split("/")[0]}/${id}`);
   }
 
+  async function switchSchedule({ schedule, do: what, label }) {
+    if (what === "delete" && !confirm(`Delete the schedule ${label}? Its runs are kept.`)) return;
+    await (what === "delete" ? ask("DELETE", `tenants/${schedule}`) : ask("POST", `tenants/${schedule}/${what}`));
+    await relive();
+  }
+
+  document.addEventListener("click", (event) => {
+    const button = event.target.closest("button[data-schedule]");
+    if (button) switchSchedule(button.dataset).catch((problem) => say(problem.message));
+  });
+
   document.addEventListener("click", (event) => {
     const button = event.target.closest("button[data-end-job], button[data-again]");
     if (!button) return;

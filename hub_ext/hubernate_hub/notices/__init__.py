@@ -1,0 +1,1 @@
+"""Telling people outside of the platform what happened: by webhook and by mail."""

@@ -1,0 +1,90 @@
+"""One signed call of a webhook. The address is judged after its name was resolved, and that very one is called, so that
+neither a second answer of the DNS nor a redirect leads elsewhere (B18).
+"""
+
+import asyncio
+import hashlib
+import hmac
+import json
+import socket
+import ssl
+from dataclasses import dataclass
+from functools import lru_cache
+
+import httpx
+
+from hubernate_core.errors import InvalidInput, Unavailable
+from hubernate_core.source_network import Opening, is_opened, why_closed
+
+
+@dataclass(frozen=True)
+class Call:
+    """What is told, where, and signed with what. `id`: the same at each try."""
+
+    url: str
+    id: str
+    content: dict[str, str]
+    secret: str
+
+
+def signature(secret: str, moment: int, body: bytes) -> str:
+    """``t=UNIX,v1=HEX``: HMAC-SHA256 of ``UNIX.BODY``. Whoever is called makes it anew and compares."""
+    made = hmac.new(secret.encode(), f"{moment}.".encode() + body, hashlib.sha256).hexdigest()
+    return f"t={moment},v1={made}"
+
+
+async def send(call: Call, openings: tuple[Opening, ...], moment: int, *, ca_file: str, timeout_s: float) -> None:
+    """Call it; any answer in the two hundreds will do.
+
+    Raises:
+        InvalidInput: it must not be called.  Unavailable: it did not take it.
+    """
+    url = httpx.URL(call.url)
+    port = url.port or (443 if url.scheme == "https" else 80)
+    body = json.dumps(call.content).encode()
+    headers = {
+        "Host": url.netloc.decode(),
+        "Content-Type": "application/json",
+        "User-Agent": "hubernate",
+        "Hubernate-Delivery": call.id,
+        "Hubernate-Signature": signature(call.secret, moment, body),
+    }
+    trust = await asyncio.to_thread(_trust, ca_file)
+    try:
+        async with asyncio.timeout(timeout_s):
+            address = await _address(url.host, port, openings, encrypted=url.scheme == "https")
+            # trust_env off: a proxy would resolve the name once more, and go where it leads.
+            async with httpx.AsyncClient(verify=trust, trust_env=False, timeout=timeout_s) as client:
+                request = client.build_request(
+                    "POST",
+                    url.copy_with(host=address),
+                    content=body,
+                    headers=headers,
+                    extensions={"sni_hostname": url.host},
+                )
+                answer = await client.send(request, stream=True)  # its body is nothing to us
+                await answer.aclose()
+    except TimeoutError as problem:
+        raise Unavailable(f"the webhook did not answer within {timeout_s:g} s") from problem
+    except (httpx.HTTPError, OSError, ssl.SSLError) as problem:
+        raise Unavailable(f"the webhook could not be called ({type(problem).__name__})") from problem
+    if not answer.is_success:
+        raise Unavailable(f"the webhook answered {answer.status_code}; redirects are not followed")
+
+
+@lru_cache(maxsize=4)
+def _trust(ca_file: str) -> ssl.SSLContext:
+    """Reading what is trusted takes a while, and needs to be done once."""
+    return ssl.create_default_context(cafile=ca_file or None)
+
+
+async def _address(host: str, port: int, openings: tuple[Opening, ...], *, encrypted: bool) -> str:
+    found = await asyncio.get_running_loop().getaddrinfo(host, port, type=socket.SOCK_STREAM)
+    why = "its name has no address"
+    for *_, (address, *_) in found:
+        why = why_closed(str(address), port, openings)
+        if not why and not encrypted and not is_opened(str(address), port, openings):
+            why = "not encrypted; write https"
+        if not why:
+            return str(address)
+    raise InvalidInput("notify.webhook", f"{host} must not be called: {why}")
