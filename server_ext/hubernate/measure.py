@@ -28,7 +28,7 @@ def log_metric(name: str, value: SupportsFloat, step: SupportsIndex | None = Non
     if _FILE not in os.environ:
         _tell("log_metric: this is no job, so nothing is kept.")
         return
-    # One write a point: what forks or is killed neither loses nor doubles any, and it takes microseconds.
+    # One write a point: what forks or is killed neither loses nor doubles any.
     try:
         file = os.open(os.environ[_FILE], os.O_WRONLY | os.O_APPEND)
         try:
