@@ -22,7 +22,7 @@ from support.engine import BaseImage
 from support.fake_hub import FakeHub
 from support.job_process import process
 from support.jobs import Client, Site, clean, profiles, tar_of
-from support.platform_service import Running, eventually, write_state
+from support.platform_service import Running, eventually, running
 
 pytestmark = pytest.mark.docker
 YEARLY = "0 0 1 1 *"
@@ -134,8 +134,7 @@ def test_two_that_look_at_once_and_one_that_breaks_off_run_it_once(
 
 
 def test_a_service_that_is_killed_neither_loses_nor_doubles_a_time(tmp_path: Path, image: BaseImage) -> None:
-    instance, number = f"sch{new_id()[:6]}", 12
-    write_state(tmp_path, profiles=profiles(image))
+    instance, number = f"sch{new_id()[:6]}", 6
     with uvicorn.Config(lambda: None, port=0).bind_socket() as listener:
         port = listener.getsockname()[1]
     service = Running(f"http://127.0.0.1:{port}", tmp_path, FakeHub())
@@ -144,16 +143,17 @@ def test_a_service_that_is_killed_neither_loses_nor_doubles_a_time(tmp_path: Pat
     content = tar_of({"run.sh": "true"})
     digest = hashlib.sha256(content).hexdigest()
     with clean(instance):
-        with process(*arguments):
-            token = service.start("ada").ticket.relay_token
-            sent = service.ask("PUT", f"/api/v1/relay/jobs/files/{digest}", token, content=content)
+        state = {"profiles": profiles(image)}
+        with running(tmp_path, state=state, instance=instance, registry=image.registry) as before:
+            token = before.start("ada").ticket.relay_token
+            sent = before.ask("PUT", f"/api/v1/relay/jobs/files/{digest}", token, content=content)
             assert sent.status_code == 204
             keys = [new_id() for _ in range(number)]
             for key in keys:
                 job = {"id": key, "env": "profile", "profile": "base", "files": digest}
                 job["work"] = {"kind": "script", "script": "run.sh"}
                 asked = {"id": key, "cron": YEARLY, "job": job}
-                assert service.ask("POST", "/api/v1/relay/schedules", token, json=asked).status_code == 201
+                assert before.ask("POST", "/api/v1/relay/schedules", token, json=asked).status_code == 201
         past = datetime.now(UTC) - timedelta(days=2)
         with sqlite3.connect(database) as changed:  # their time came while the service was away
             changed.execute("UPDATE schedules SET planned_at = ?", (past.strftime("%Y-%m-%d %H:%M:%S.000000"),))
