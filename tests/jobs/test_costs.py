@@ -1,6 +1,7 @@
 """What a job costs, by attempt, and that the team's books have it too."""
 
 from fractions import Fraction
+from functools import partial
 
 import pytest
 
@@ -9,7 +10,8 @@ from hubernate_hub.services.metering import read_meters
 from support.jobs import Site
 from support.platform_service import eventually
 
-pytestmark = pytest.mark.docker
+pytestmark = [pytest.mark.docker, pytest.mark.timeout(600)]
+soon = partial(eventually, timeout_s=120)
 
 
 def test_each_attempt_costs_what_it_held_for_as_long_as_it_ran(place: Site) -> None:
@@ -24,7 +26,7 @@ def test_each_attempt_costs_what_it_held_for_as_long_as_it_ran(place: Site) -> N
     def second() -> bool:
         return len(ada.job(job)["attempts"]) == 2
 
-    eventually("the second attempt runs", second)
+    soon("the second attempt runs", second)
     context.store.now(lambda tx: read_meters(Work(tx, context, context.clock())))
     place.service.clock.move(hours=2)
     running = ada.job(job)

@@ -1,11 +1,14 @@
 """A job of high priority takes the place of a low one, which goes on later with what it had."""
 
+from functools import partial
+
 import pytest
 
 from support.jobs import Site
 from support.platform_service import eventually
 
-pytestmark = pytest.mark.docker
+pytestmark = [pytest.mark.docker, pytest.mark.timeout(600)]
+soon = partial(eventually, timeout_s=120)
 
 
 def test_a_low_job_makes_room_and_goes_on_with_its_outputs(place: Site) -> None:
@@ -16,9 +19,9 @@ def test_a_low_job_makes_room_and_goes_on_with_its_outputs(place: Site) -> None:
     script = "trap 'exit 0' TERM; echo $HUBERNATE_JOB_ATTEMPT >> seen; cat seen; [ $(wc -l < seen) = 2 ] && exit 0; "
     low = ada.submit(script + "while :; do sleep 0.1; done", outputs=["seen"], priority="low")
     ada.until(low, "running")
-    eventually("it has begun", lambda: ada.log(low) == b"1\n")
-    high = eve.submit("sleep 1", priority="high")
-    found = eventually("it waits", lambda: (seen := eve.job(high))["position"] and seen)
+    soon("it has begun", lambda: ada.log(low) == b"1\n")
+    high = eve.submit("sleep 300", priority="high")
+    found = soon("it waits", lambda: (seen := eve.job(high))["position"] and seen)
     assert "uses 1 of 1 running jobs" in found["why"], "a team that did not ask for it has none stopped"
     later = ada.submit("true", priority="low")
     assert root("PATCH", "/tenants/physics", json={"preemption": True}).status_code == 200
@@ -27,6 +30,7 @@ def test_a_low_job_makes_room_and_goes_on_with_its_outputs(place: Site) -> None:
     assert (waits["state"], waits["preempted"], waits["position"]) == ("queued", 1, 1), "in front of its own priority"
     assert "it made room for a job of higher priority" in waits["why"]
     assert ada.get(f"{low}/output", params={"path": "seen"}).content == b"1\n", "kept meanwhile"
+    eve.cancel(high)
     eve.until(high)
     done = ada.until(low)
     assert (done["state"], done["attempt"]) == ("succeeded", 2), "no retry was needed"
@@ -47,7 +51,7 @@ def test_who_forbade_it_is_not_stopped(place: Site) -> None:
     same = ada.submit("sleep 100", priority="normal")
     ada.until(same, "running")
     normal = ada.submit("true", priority="normal")
-    eventually("it waits", lambda: ada.job(normal)["position"] == 1)
+    soon("it waits", lambda: ada.job(normal)["position"] == 1)
     high = ada.submit("true", priority="high")
     ada.until(high)
     assert ada.job(same)["preempted"] == 1

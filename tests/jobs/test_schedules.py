@@ -6,6 +6,7 @@ import signal
 import sqlite3
 from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime, timedelta
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -22,11 +23,21 @@ from support.engine import BaseImage
 from support.fake_hub import FakeHub
 from support.job_process import process
 from support.jobs import Client, Site, clean, profiles, tar_of
-from support.platform_service import Running, eventually, write_state
+from support.platform_service import Running, eventually, running
 
-pytestmark = pytest.mark.docker
+pytestmark = [pytest.mark.docker, pytest.mark.timeout(600)]
+soon = partial(eventually, timeout_s=120)
 YEARLY = "0 0 1 1 *"
 """A time that no test comes to by itself."""
+
+
+@pytest.fixture
+def place(place: Site) -> Site:
+    """A service whose clock shows noon: no time of these tests comes by itself."""
+    now = place.service.clock()
+    noon = now.replace(hour=12, minute=0, second=0, microsecond=0) + timedelta(days=1)
+    place.service.clock.move(seconds=(noon - now).total_seconds())
+    return place
 
 
 def body(who: Client, script: str = "true", *, cron: str = YEARLY, **values: Any) -> dict[str, Any]:
@@ -66,14 +77,16 @@ def ran(who: Client, schedule: str, time: str) -> str:
         found = look(who, schedule)
         return str(found["job_id"]) if found["ran_for"] == time else None
 
-    return str(eventually(f"it runs for {time}", job))
+    return str(soon(f"it runs for {time}", job))
 
 
 def decided(who: Client, schedule: str, time: str) -> dict[str, Any]:
     """The schedule, once it waits for another time than this one."""
     return dict(
-        eventually(
-            "that time is decided", lambda: (found := look(who, schedule))["next"][:1] != [time] and found, timeout_s=60
+        soon(
+            "that time is decided",
+            lambda: (found := look(who, schedule))["next"][:1] != [time] and found,
+            timeout_s=120,
         )
     )
 
@@ -128,14 +141,13 @@ def test_two_that_look_at_once_and_one_that_breaks_off_run_it_once(
     with ThreadPoolExecutor(6) as pool:
         list(pool.map(look_at, keys * 4))
     times = {each["id"]: each["job_id"] for each in ask(ada, "GET").json()["items"]}
-    eventually("all are through", lambda: all(each["finished_at"] for each in ada.get("").json()["items"]))
+    soon("all are through", lambda: all(each["finished_at"] for each in ada.get("").json()["items"]))
     assert ada.get("").json()["total"] == len(keys)
     assert len(set(times.values())) == len(keys)
 
 
 def test_a_service_that_is_killed_neither_loses_nor_doubles_a_time(tmp_path: Path, image: BaseImage) -> None:
-    instance, number = f"sch{new_id()[:6]}", 12
-    write_state(tmp_path, profiles=profiles(image))
+    instance, number = f"sch{new_id()[:6]}", 6
     with uvicorn.Config(lambda: None, port=0).bind_socket() as listener:
         port = listener.getsockname()[1]
     service = Running(f"http://127.0.0.1:{port}", tmp_path, FakeHub())
@@ -144,16 +156,17 @@ def test_a_service_that_is_killed_neither_loses_nor_doubles_a_time(tmp_path: Pat
     content = tar_of({"run.sh": "true"})
     digest = hashlib.sha256(content).hexdigest()
     with clean(instance):
-        with process(*arguments):
-            token = service.start("ada").ticket.relay_token
-            sent = service.ask("PUT", f"/api/v1/relay/jobs/files/{digest}", token, content=content)
+        state = {"profiles": profiles(image)}
+        with running(tmp_path, state=state, instance=instance, registry=image.registry) as before:
+            token = before.start("ada").ticket.relay_token
+            sent = before.ask("PUT", f"/api/v1/relay/jobs/files/{digest}", token, content=content)
             assert sent.status_code == 204
             keys = [new_id() for _ in range(number)]
             for key in keys:
                 job = {"id": key, "env": "profile", "profile": "base", "files": digest}
                 job["work"] = {"kind": "script", "script": "run.sh"}
                 asked = {"id": key, "cron": YEARLY, "job": job}
-                assert service.ask("POST", "/api/v1/relay/schedules", token, json=asked).status_code == 201
+                assert before.ask("POST", "/api/v1/relay/schedules", token, json=asked).status_code == 201
         past = datetime.now(UTC) - timedelta(days=2)
         with sqlite3.connect(database) as changed:  # their time came while the service was away
             changed.execute("UPDATE schedules SET planned_at = ?", (past.strftime("%Y-%m-%d %H:%M:%S.000000"),))
@@ -166,7 +179,7 @@ def test_a_service_that_is_killed_neither_loses_nor_doubles_a_time(tmp_path: Pat
                 seen.close()
                 return found
 
-            eventually("some have begun", lambda: jobs() >= 2)
+            soon("some have begun", lambda: jobs() >= 2)
             killed.send_signal(signal.SIGKILL)
             killed.wait(10)
         with process(*arguments):
@@ -175,7 +188,7 @@ def test_a_service_that_is_killed_neither_loses_nor_doubles_a_time(tmp_path: Pat
                 items = service.ask("GET", "/api/v1/relay/jobs", token).json()["items"]
                 return [each["state"] for each in items]
 
-            eventually("each ran", lambda: states() == ["succeeded"] * number, timeout_s=120)
+            soon("each ran", lambda: states() == ["succeeded"] * number, timeout_s=400)
             told = service.ask("GET", "/api/v1/relay/schedules", token).json()["items"]
             assert len({each["job_id"] for each in told}) == number
             assert {datetime.fromisoformat(each["ran_for"]) for each in told} == {past.replace(microsecond=0)}
@@ -209,9 +222,9 @@ def test_after_downtime_it_runs_once_or_not_at_all(place: Site) -> None:
     ada = place.member("ada")
     once, never = (make(ada, cron="0 * * * *", missed=how) for how in ("once", "skip"))
     place.service.clock.move(days=3, minutes=30)  # an hour's run is found half an hour late
-    missed = eventually("it is decided", lambda: (found := look(ada, never))["problem"] and found)
+    missed = soon("it is decided", lambda: (found := look(ada, never))["problem"] and found)
     assert "did not run: the platform was away, and missed times are skipped" in missed["problem"]
-    job = eventually("it runs", lambda: look(ada, once)["job_id"])
+    job = soon("it runs", lambda: look(ada, once)["job_id"])
     ada.until(job)
     late = place.service.clock() - datetime.fromisoformat(look(ada, once)["ran_for"])
     assert late < timedelta(hours=1), "the newest of all that were missed"
@@ -242,7 +255,7 @@ def test_it_does_not_run_while_paused_suspended_or_without_its_person_and_says_s
         found = place.service.inside.store.now(schedules.get, ScheduleId(key))
         return "" if found is None else found.problem
 
-    eventually("it is passed over", lambda: "its person is no longer in the team" in problem())
+    soon("it is passed over", lambda: "its person is no longer in the team" in problem())
     place.service.hub.groups["ada"] = ["physics"]
     assert ada.get("").json()["total"] == 1
     time = come(place, ada, key)
@@ -301,9 +314,9 @@ def test_its_environment_and_its_files_stay_until_it_goes(place: Site) -> None:
         assert answer.status_code == 201, answer.text
         assert "is being saved; the notebook goes on" in answer.json()["problem"]
     agent.finish(agent.order(started.seen()))
-    for order in eventually("it looks again", lambda: agent.poll(started.seen(), wait_s=5).orders):
+    for order in soon("it looks again", lambda: agent.poll(started.seen(), wait_s=5).orders):
         agent.finish(order)
-    pinned = str(eventually("it has its environment", lambda: look(ada, keys[False])["checkpoint_id"]))
+    pinned = str(soon("it has its environment", lambda: look(ada, keys[False])["checkpoint_id"]))
     for _ in range(3):
         ada.ask("POST", f"/servers/{started.id}/operations", json={"kind": "save"})
         agent.finish(agent.order(started.seen()))
@@ -330,7 +343,7 @@ def test_its_environment_and_its_files_stay_until_it_goes(place: Site) -> None:
     service.inside.jobs.swept_at = float("-inf")
     chosen: dict[bool, Any] = {}
     for follow, key in keys.items():
-        job = eventually("it runs", lambda key=key: look(ada, key)["job_id"])
+        job = soon("it runs", lambda key=key: look(ada, key)["job_id"])
         chosen[follow] = ada.until(job)["checkpoint_id"]
     assert chosen == {False: pinned, True: newest}
     assert file.exists()
