@@ -37,8 +37,8 @@ class Person:
     def sign_on(cls, url: str, name: str) -> Self:
         """As `login`, by the identity provider, at which `name` sits signed in."""
         with httpx.Client(base_url=url, timeout=60) as browser:
-            landed = browser.get("/hub/oauth_login", follow_redirects=True)
-            assert landed.url.path.startswith("/hub/"), f"sign-on of {name}: {landed.url} {landed.text[:300]}"
+            landed = browser.get("/hub/oauth_login", params={"next": "/hub/home"}, follow_redirects=True)
+            assert landed.url.path == "/hub/home", f"sign-on of {name}: {landed.url} {landed.text[:300]}"
             return cls._with_token(url, name, browser)
 
     @classmethod
