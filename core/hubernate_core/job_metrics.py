@@ -15,8 +15,8 @@ NAMES_MAX = 50
 NAME_MAX = 100
 POINTS_MAX = 1000
 """Of one name; of a longer series every second, fourth, … point is kept, and always the newest."""
-LINE_MAX = 1000
-"""Bytes."""
+LINE_MIN, LINE_MAX = 25, 1000
+"""Bytes. What is shorter says nothing, and costs next to nothing."""
 _STEP_END = 2**53
 _AHEAD = timedelta(minutes=1)
 """A job's clock may be ahead of ours."""
@@ -40,11 +40,13 @@ class Series(BaseModel):
     every: int = Field(1, exclude=True, description="each so manyth point is kept")
 
     def add(self, step: int | None, value: float, at: datetime) -> None:
-        """Take a point. `step` None: its number in the series, from 0."""
+        """Take a point. `step` None: one more than the last, from 0."""
+        after = self.points[-1].step + 1 if self.points else 0
         if self.points and (self.seen - 1) % self.every:
             self.points.pop()  # it was there because it was the newest
-        number = self.seen if step is None else step
-        self.points.append(Point(step=number, value=value if math.isfinite(value) else None, at=at))
+        self.points.append(
+            Point(step=after if step is None else step, value=value if math.isfinite(value) else None, at=at)
+        )
         self.seen += 1
         if len(self.points) > POINTS_MAX:
             newest = self.points[-1]
@@ -64,24 +66,29 @@ class Metrics(BaseModel):
 def take(metrics: Metrics, lines: Iterable[bytes], now: datetime) -> None:
     """Add what `lines` say to `metrics`; a line that says nothing that can be kept is told in `left_out`."""
     known = {each.name: each for each in metrics.series}
+    rubbish = too_many = False
     for line in lines:
         try:
             name, value, step, at = _read(line, now)
         except (ValueError, TypeError, LookupError, OverflowError, OSError, RecursionError):
-            metrics.left_out = "some of what the job wrote is no metric"
+            rubbish = True
             continue
         if name not in known:
             if len(known) >= NAMES_MAX:
-                metrics.left_out = f"it has more than {NAMES_MAX} metrics; the first ones are kept"
+                too_many = True
                 continue
             known[name] = Series(name=name)
             metrics.series.append(known[name])
         known[name].add(step, value, at)
+    if too_many:
+        metrics.left_out = f"it has more than {NAMES_MAX} metrics; the first ones are kept"
+    elif rubbish:
+        metrics.left_out = "some of what the job wrote is no metric"
 
 
 def _read(line: bytes, now: datetime) -> tuple[str, float, int | None, datetime]:
-    if len(line) > LINE_MAX:
-        raise ValueError("too long")
+    if not LINE_MIN <= len(line) <= LINE_MAX:
+        raise ValueError("too short or too long")
     told = json.loads(line)
     name, value, step = told["name"], told["value"], told.get("step")
     if not isinstance(name, str) or not 0 < len(name) <= NAME_MAX or not name.isprintable():

@@ -11,7 +11,7 @@ from hubernate_core.errors import HubernateError, InvalidInput, shorten
 
 from .snapshot import BYTES_MAX, shown
 
-OPTIONS = frozenset({"after", "name", "profile", "priority", "retries", "timeout_s", "home"})
+OPTIONS = frozenset({"after", "name", "profile", "priority", "retries", "timeout_s", "home", "preemptible"})
 """Keyword arguments of `submit` that are the job's and never the function's."""
 _PYTHON = f"{sys.version_info.major}.{sys.version_info.minor}"
 
@@ -77,6 +77,11 @@ def pack_call(function: Callable[..., Any], args: tuple[Any, ...], kwargs: Mappi
             " submitted. Pass the path of a file in your home instead, and read it in the function",
         )
     return json.dumps({"python": _PYTHON}).encode() + b"\n" + content
+
+
+def tells_error(content: bytes) -> bool:
+    """Whether it says what the function raised."""
+    return bool(json.loads(content.partition(b"\n")[0])["error"])
 
 
 def read_result(content: bytes) -> Any:

@@ -16,7 +16,7 @@ from time import monotonic
 from types import MappingProxyType, SimpleNamespace
 from typing import IO, Any, NamedTuple
 
-from hubernate_core.errors import InvalidInput, NotFound
+from hubernate_core.errors import InvalidInput, NotFound, Unavailable
 from hubernate_core.job import JobState
 from hubernate_core.names import new_id
 
@@ -132,7 +132,10 @@ def _read(answer: dict[str, Any]) -> SimpleNamespace:
 
 
 def _post(link: Link, body: dict[str, Any]) -> "Job":
-    return Job(link, _read(link.call("POST", "", body)))
+    try:
+        return Job(link, _read(link.call("POST", "", body)))
+    except Unavailable:  # maybe only the answer was lost: under the same id it is the same job
+        return Job(link, _read(link.call("POST", "", body)))
 
 
 def work_of(what: str, args: Iterable[str], parameters: Mapping[str, Any] | None) -> dict[str, Any]:
@@ -270,10 +273,12 @@ class Job:
         if done.request["work"]["kind"] != "function":
             raise InvalidInput("job", f"{self.id} runs {done.label}; only a function has a result. See outputs()")
         kept = next((each for each in self.outputs() if each.path == RESULT_FILE), None)
-        if kept is None:
-            lost = next((each for each in done.left_out if each.startswith(RESULT_FILE)), "")
-            raise JobFailed("; ".join(filter(None, [f"{done.label} ({self.id}) {done.state}", done.why, lost])))
-        return function.read_result(kept.read())
+        content = b"" if kept is None else kept.read()
+        # Of a job that did not succeed, what says that it returned is not of its function: it was among its files.
+        if content and (done.state is JobState.SUCCEEDED or function.tells_error(content)):
+            return function.read_result(content)
+        lost = next((each for each in done.left_out if each.startswith(RESULT_FILE)), "")
+        raise JobFailed("; ".join(filter(None, [f"{done.label} ({self.id}) {done.state}", done.why, lost])))
 
     def metrics(self) -> dict[str, list[MetricPoint]]:
         """What it said by `hubernate.log_metric`, and numbers that its function returned: the points of each name."""

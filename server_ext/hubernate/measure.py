@@ -17,7 +17,7 @@ def log_metric(name: str, value: SupportsFloat, step: SupportsIndex | None = Non
 
     Args:
         value: a number, or what `float` makes one of, such as a tensor of one element.
-        step: such as the epoch; None: counted.
+        step: such as the epoch; None: one more than the last, from 0.
 
     Raises:
         InvalidInput: the name has not 1 to 100 printable characters.  TypeError, ValueError: `value` is no number.

@@ -6,12 +6,13 @@ pandas.DataFrame(tries.table())
 """
 
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from math import isfinite, nan
 from secrets import randbelow
 from time import monotonic
 from typing import Any
 
-from hubernate_core.errors import Conflict, HubernateError, InvalidInput
+from hubernate_core.errors import Conflict, HubernateError, InvalidInput, Unavailable
 from hubernate_core.names import new_id
 
 from . import function, space
@@ -53,12 +54,13 @@ def sweep(
         for job in submit_each(link, works, asked.pop("files", None), made, asked):
             jobs.append(job)
     except BaseException as problem:
-        left = _end(jobs)
+        number = len(jobs) + 1
+        with suppress(HubernateError):  # it knows also of one whose answer was lost
+            jobs = _of_group(link, group)
+        left = len(_cancel(jobs))
         if jobs and isinstance(problem, HubernateError):
-            told = f"the {len(jobs)} before it were cancelled again" if not left else f"{left} of those before it go on"
-            raise Conflict(
-                f"{problem.message}. That was job {len(jobs) + 1} of {n}; {told} (group {group})"
-            ) from problem
+            told = f"{left} of its jobs could not be reached and go on" if left else "all of its jobs were cancelled"
+            raise Conflict(f"{problem.message}. That was job {number} of {n}; {told} (group {group})") from problem
         raise
     return Sweep(group, jobs, chosen)
 
@@ -76,12 +78,10 @@ class Sweep:
         Raises:
             InvalidInput: you have none.
         """
-        link, jobs = Link(find_place("jobs")), list[Job]()
-        while found := page_of(link, group=group, limit=_PAGE, offset=len(jobs)):
-            jobs += found
+        jobs = _of_group(Link(find_place("jobs")), group)
         if not jobs:
             raise InvalidInput("group", f"{group!r}: there are no jobs of yours by this group in this team")
-        return cls(group, list(reversed(jobs)))
+        return cls(group, jobs)
 
     def wait(self, timeout_s: float | None = None) -> "Sweep":
         """Until all are over, however they end.
@@ -117,9 +117,16 @@ class Sweep:
         return [{"job": each.id, "state": str(each.state), **each.parameters, **_newest(each)} for each in self.jobs]
 
     def cancel(self) -> "Sweep":
-        """End all that are not over; `wait` until that is so."""
-        for job in self.jobs:
-            job.cancel()
+        """End all that are not over; `wait` until that is so.
+
+        Raises:
+            Unavailable: some could not be reached and go on; the others are ended.
+        """
+        if left := _cancel(self.jobs):
+            raise Unavailable(
+                f"{len(left)} of {len(self.jobs)} jobs could not be reached and go on, the others are ended; cancel"
+                f" again. {left[0].message}"
+            )
         return self
 
     def __repr__(self) -> str:
@@ -130,14 +137,22 @@ def _newest(job: Job) -> dict[str, float]:
     return {name: points[-1].value for name, points in job.metrics().items()}
 
 
-def _end(jobs: list[Job]) -> int:
-    """Cancel `jobs`; how many could not be reached."""
-    left = 0
+def _of_group(link: Link, group: str) -> list[Job]:
+    """Those of a group that the platform has, oldest first."""
+    jobs = list[Job]()
+    while found := page_of(link, group=group, limit=_PAGE, offset=len(jobs)):
+        jobs += found
+    return list(reversed(jobs))
+
+
+def _cancel(jobs: list[Job]) -> list[HubernateError]:
+    """End `jobs`; of each that could not be reached, why."""
+    left = list[HubernateError]()
     for job in jobs:
         try:
             job.cancel()
-        except HubernateError:  # told by their number
-            left += 1
+        except HubernateError as problem:
+            left.append(problem)
     return left
 
 

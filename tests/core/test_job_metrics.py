@@ -31,7 +31,13 @@ def taken(*lines: bytes) -> Metrics:
 
 _lines = st.one_of(
     st.binary(max_size=60),
-    st.builds(line, st.text(max_size=120), st.floats(), st.none() | st.integers(), st.floats()),
+    st.builds(
+        line,
+        st.sampled_from(["loss", "rate"]) | st.text(max_size=120),
+        st.floats(),
+        st.none() | st.integers(),
+        st.just(NOW.timestamp()) | st.floats(),
+    ),
     st.recursive(st.none() | st.floats() | st.text(), st.lists, max_leaves=5).map(lambda any: json.dumps(any).encode()),
 )
 
@@ -66,13 +72,15 @@ def test_of_a_long_series_evenly_spread_points_are_kept_and_the_newest(number: i
 def test_what_cannot_be_kept_is_told_and_the_rest_is() -> None:
     found = taken(line(value=math.nan), b"rubbish", line(value=math.inf, step=7), line(at=NOW.timestamp() + 9999))
     (loss,) = found.series
-    assert [(each.step, each.value) for each in loss.points] == [(0, None), (7, None), (2, 0.5)]
+    assert [(each.step, each.value) for each in loss.points] == [(0, None), (7, None), (8, 0.5)]
     assert loss.points[-1].at == NOW, "no value is from the future"
     assert found.left_out == "some of what the job wrote is no metric"
     many = taken(*(line(name=f"m{each}") for each in range(NAMES_MAX + 1)))
     assert len(many.series) == NAMES_MAX
     assert "more than 50 metrics" in many.left_out
-    assert curve(loss, 0).lines == ["114.3,50.0 114.3,50.0"], "one point is a dot"
+    assert curve(loss, 0).lines == ["400.0,50.0 400.0,50.0"], "one point is a dot"
+    (least,) = taken(line(value=0.0), line(value=5e-324)).series
+    assert curve(least, 0).lines == ["0.0,50.0 400.0,50.0"], "as one, where nothing lies between"
     assert "broken" in curve(loss, 0).summary
 
 
@@ -98,6 +106,18 @@ def test_a_service_that_was_killed_goes_on_where_it_was(files: tuple[Path, Path]
         values += [number, -number]
     assert [each.value for each in measures.read(files[1]).series[0].points] == values
     assert [each.step for each in measures.read(files[1]).series[0].points] == list(range(10))
+
+
+def test_what_was_kept_and_is_lost_costs_no_more_than_that(files: tuple[Path, Path]) -> None:
+    add(files[0], line() + b"\n")
+    assert Measures(*files).take(NOW)
+    files[1].write_bytes(b"")  # as after a power cut
+    assert measures.read(files[1]).series == []
+    add(files[0], line(value=0.25) + b"\n")
+    assert Measures(*files).take(NOW)
+    found = measures.read(files[1])
+    assert [each.value for each in found.series[0].points] == [0.5, 0.25], "of the job's file what is there"
+    assert found.left_out == "what was kept before cannot be read any more"
 
 
 def test_a_file_that_grows_without_end_is_emptied_and_one_that_was_emptied_is_read_again(

@@ -75,3 +75,21 @@ def test_where_one_does_not_succeed_those_after_it_never_start(place: Site) -> N
     assert again.status_code == 202, again.text
     assert ada.until("j234567890")["state"] == "succeeded", "who runs it again means it"
     place.is_empty()
+
+
+def test_what_a_job_still_waits_for_is_not_forgotten(place: Site) -> None:
+    ada, inside = place.member("ada"), place.service.inside.jobs
+    assert inside is not None
+    inside.settings.keep_days = 10
+    first, gone = ada.submit("true"), ada.submit("true", name="gone")
+    slow = ada.submit(_WAITS, timeout_s=30 * 24 * 3600)
+    last = ada.submit("true", after=[first, slow])
+    for job, state in ((first, "succeeded"), (gone, "succeeded"), (slow, "running")):
+        ada.until(job, state)
+    place.service.clock.move(days=11)
+    inside.swept_at = float("-inf")  # not only once a minute, unless one is under way just now
+    eventually("the other one is", lambda: ada.get(gone).status_code == 404, timeout_s=120)
+    go(place, slow)
+    assert ada.until(last)["state"] == "succeeded"
+    inside.swept_at = float("-inf")
+    eventually("nobody waits for it any more", lambda: ada.get(first).status_code == 404, timeout_s=120)

@@ -1,6 +1,7 @@
 """A function as a job: sent from a kernel, run by a real Python in a container, its result back, its traceback too."""
 
 import functools
+import pickle
 import sys
 import threading
 from pathlib import Path
@@ -49,6 +50,24 @@ def test_what_it_raises_fails_the_job_and_is_told_with_its_traceback(kernel: Pat
         script.result(120)
 
 
+def test_what_is_there_before_or_where_it_goes_changes_nothing(python_place: Site, kernel: Path) -> None:
+    (kernel / "function.result").write_bytes(b'{"error": "", "python": "3.11"}\n' + pickle.dumps("not of this job"))
+    huge = submit(as_in_a_cell("import os\ndef f():\n    os.chdir('/tmp')\n    return 10**400"))
+    bad = submit(as_in_a_cell("import os\ndef f():\n    os.chdir('/tmp')\n    raise ValueError('from there')"))
+    ended = submit(as_in_a_cell("import os\ndef f(): os._exit(9)"), files=["function.result"])
+    assert huge.result(120) == 10**400, "it is too large for a metric, and returned all the same"
+    assert b"could not be kept as metrics" in b"".join(huge.read_log())
+    with pytest.raises(hubernate.JobFailed, match="ValueError: from there"):
+        bad.result(120)
+    with pytest.raises(hubernate.JobFailed, match="it ended with exit code 9"):
+        ended.result(120)
+    # Who governs the team sees the job, but to unpickle what a member wrote would run it as theirs.
+    path = f"/tenants/physics/jobs/{huge.id}/output?path=function.result"
+    refused = python_place.service.person("root", admin=True)("GET", path)
+    assert (refused.status_code, "only who submitted" in refused.text) == (403, True)
+    assert python_place.member("ada").ask("GET", path).status_code == 200
+
+
 def test_a_result_that_is_too_large_says_so_and_waiting_has_an_end(python_place: Site, kernel: Path) -> None:
     python_place.service.inside.jobs.settings.outputs_max_bytes = 1000  # type: ignore[union-attr]
     large = submit(as_in_a_cell("def f(): return b'x' * 2000"))
@@ -68,6 +87,8 @@ def test_what_cannot_be_sent_is_said_before_anything_is(kernel: Path, monkeypatc
         submit(f, name="of the job")
     with pytest.raises(InvalidInput, match=r"cannot be sent: cannot pickle '_thread\.lock' object"):
         submit(f, threading.Lock())
+    with pytest.raises(InvalidInput, match="missing a required argument"):
+        submit(f, preemptible=False)
     with pytest.raises(InvalidInput, match="as they are"):
         submit(f, args=[1])
     monkeypatch.setattr("hubernate.function.BYTES_MAX", 100)
@@ -88,7 +109,7 @@ def test_an_option_of_the_job_reaches_the_function_by_partial() -> None:
 
 def test_one_function_runs_after_another(kernel: Path) -> None:
     first = submit(as_in_a_cell("def f(): return 1"))
-    second = submit(as_in_a_cell("def f(): return 2"), after=first)
+    second = submit(as_in_a_cell("def f(): return 2"), after=first, preemptible=False)
     assert second.result(120) == 2
     assert second.info.request["after"] == [first.id]
     assert first.wait(1).info.finished_at <= second.info.started_at

@@ -1,5 +1,6 @@
 """What a job says of itself by `hubernate.log_metric`: heard while it runs, plotted, kept; nothing outside of a job."""
 
+import errno
 import json
 import math
 from pathlib import Path
@@ -55,6 +56,16 @@ def test_numbers_that_a_function_returns_are_metrics_too(kernel: Path) -> None:
     one = submit(as_in_a_cell("def f(): return 7"))
     assert one.result(120) == 7
     assert [each.value for each in one.metrics()["result"]] == [7]
+
+
+def test_a_disk_that_takes_no_metrics_costs_nothing_else(kernel: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def full(*_: Any) -> None:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr("hubernate_hub.jobs.measures.Measures._write", full)
+    job = submit(as_in_a_cell("def f(): return 7"))
+    assert job.result(120) == 7
+    assert job.metrics() == {}
 
 
 def test_outside_of_a_job_it_says_so_once(monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]) -> None:

@@ -2,6 +2,7 @@
 
 import json
 import os
+import pickle
 import re
 import subprocess
 import sys
@@ -36,8 +37,8 @@ def notebook(place: Site, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> It
         yield folder
 
 
-def submit(what: str = "run.sh", **more: Any) -> hubernate.Job:
-    return hubernate.submit(what, env="profile", profile="base", **more)
+def submit(what: Any = "run.sh", *values: Any, **more: Any) -> hubernate.Job:
+    return hubernate.submit(what, *values, env="profile", profile="base", **more)
 
 
 def test_from_submit_to_output(notebook: Path, capfdbinary: pytest.CaptureFixture[bytes]) -> None:
@@ -57,6 +58,13 @@ def test_from_submit_to_output(notebook: Path, capfdbinary: pytest.CaptureFixtur
     assert (again.info.state, b"".join(again.read_log())) == ("succeeded", b"1,2\nhello\n")
     assert {each.id for each in hubernate.jobs()} == {job.id, again.id}
     assert re.match(rf"<job {job.id} try, succeeded", repr(job))
+
+
+def test_what_a_function_left_is_not_looked_for_among_its_files(notebook: Path) -> None:
+    (notebook / "function.result").write_bytes(b'{"error": "", "python": "3.11"}\n' + pickle.dumps("sent along"))
+    job = submit(len, "no Python in this image", files=["function.result"])
+    with pytest.raises(hubernate.JobFailed, match=rf"len \({job.id}\) failed; it ended with exit code 127"):
+        job.result(120)
 
 
 def test_modules_go_along_and_nothing_else_by_itself(notebook: Path) -> None:

@@ -6,8 +6,9 @@ from typing import Any
 import pytest
 
 import hubernate
+from hubernate.link import Link
 from hubernate.space import draw
-from hubernate_core.errors import Conflict, InvalidInput
+from hubernate_core.errors import Conflict, InvalidInput, Unavailable
 from support.jobs import Site
 from support.kernel import as_in_a_cell
 
@@ -61,18 +62,59 @@ def _lists_together(place: Site, tries: hubernate.Sweep) -> None:
     assert place.member("eve").get(f"?group={tries.group}").json()["items"] == []
 
 
-def test_what_does_not_fit_is_refused_whole_and_all_can_be_ended(python_place: Site, kernel: Path) -> None:
+def test_what_does_not_fit_is_refused_whole_and_all_can_be_ended(
+    python_place: Site, kernel: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     python_place.service.person("root", admin=True)("PATCH", "/tenants/physics", json={"quota": {"jobs": 1}})
     slow, space = "import time\ndef f(rate): time.sleep(300)", {"rate": [0.1, 0.2]}
     tries = sweep(slow, space, 3)
     python_place.service.inside.jobs.settings.waiting_of_person_max = 5  # type: ignore[union-attr]
-    with pytest.raises(Conflict, match=r"5 jobs of yours wait already.* before it were cancelled again") as told:
+    with pytest.raises(Conflict, match=r"5 jobs of yours wait already.* were cancelled") as told:
         sweep(slow, space, 9)
     group = str(told.value).rpartition("group ")[2].rstrip(")")
     assert {str(each.state) for each in hubernate.Sweep.find(group).jobs} == {"cancelled"}
+    _ends_what_it_can(tries, monkeypatch)
     tries.cancel().wait(120)
     assert {each["state"] for each in tries.table()} == {"cancelled"}
     with pytest.raises(InvalidInput, match="missing a required argument: 'rate'"):
         sweep(slow, {}, 1)
     with pytest.raises(InvalidInput, match="1 to 1000 jobs"):
         sweep(slow, space, 1001)
+
+
+def _ends_what_it_can(tries: hubernate.Sweep, monkeypatch: pytest.MonkeyPatch) -> None:
+    first, *others = tries.jobs
+    with monkeypatch.context() as patch:
+        patch.setattr(first, "cancel", _unavailable)
+        with pytest.raises(Unavailable, match="1 of 3 jobs could not be reached and go on"):
+            tries.cancel()
+    assert not first.state.over
+    assert {str(each.state) for each in others} == {"cancelled"}, "they waited"
+
+
+def _unavailable(*_: Any) -> Any:
+    raise Unavailable("no answer")
+
+
+def test_a_lost_answer_leaves_nothing_running(kernel: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    slow, space = "import time\ndef f(rate): time.sleep(300)", {"rate": [0.1, 0.2]}
+    really, posts, lost = Link.call, [0], {2}
+
+    def call(link: Link, method: str, path: str, *body: Any) -> Any:
+        answer = really(link, method, path, *body)
+        if path == "":
+            posts[0] += 1
+            if posts[0] in lost:
+                _unavailable()
+        return answer
+
+    monkeypatch.setattr(Link, "call", call)
+    tries = sweep(slow, space, 2)
+    assert [each.id for each in hubernate.Sweep.find(tries.group).jobs] == [each.id for each in tries.jobs]
+    assert len(tries.jobs) == 2, "asked once more, it is the same job"
+    tries.cancel().wait(120)
+    posts[0], lost = 0, {2, 3}
+    with pytest.raises(Conflict, match=r"no answer.* job 2 of 3; .* were cancelled") as told:
+        sweep(slow, space, 3)
+    left = hubernate.Sweep.find(str(told.value).rpartition("group ")[2].rstrip(")")).wait(120)
+    assert [each.info.state for each in left.jobs] == ["cancelled"] * 2, "also the one whose answers were lost"

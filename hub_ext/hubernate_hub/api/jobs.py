@@ -12,7 +12,7 @@ from pydantic import BaseModel, ConfigDict, Field
 from hubernate_core.errors import Conflict, NotAllowed, NotFound
 from hubernate_core.job_form import JobKind
 from hubernate_core.job_metrics import Metrics
-from hubernate_core.job_request import JobRequest
+from hubernate_core.job_request import RESULT_FILE, JobRequest
 from hubernate_core.job_view import Job, JobInLine
 from hubernate_core.names import JobId
 
@@ -226,6 +226,10 @@ def _kept(router: APIRouter, Asking: Any) -> None:
         row = await context.read(use_cases.find, who, job)
         if path not in {each.path for each in row.outputs}:
             raise NotFound("no such output was kept of this job")
+        if path == RESULT_FILE and row.request.work.kind == "function" and row.hub_name != who.hub_name:
+            raise NotAllowed(
+                "only who submitted a job reads what its function returned: to unpickle it runs what they wrote"
+            )
         name = path.rpartition("/")[2]
         kept = parts.outputs_of(row.id, row.course.attempt) / path
         return FileResponse(kept, filename=name, media_type="application/octet-stream", headers=_BYTES)

@@ -7,6 +7,7 @@ kept one ends, outputs are copied anew, and the container goes after the row kno
 import asyncio
 import logging
 import time
+from collections.abc import Awaitable, Callable
 from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
@@ -181,7 +182,7 @@ class Attempt:
                 look_at = measure_at = 0.0
                 while not ended.done():
                     if time.monotonic() >= measure_at:
-                        if await asyncio.to_thread(measures.take, self._context.clock()):
+                        if await self._measure(measures):
                             self._tell()
                         measure_at = time.monotonic() + _MEASURE_S
                     if not stopping and (rung.is_set() or time.monotonic() >= look_at):
@@ -195,18 +196,25 @@ class Attempt:
                     else:
                         await asyncio.wait({ended}, timeout=_TAIL_S)
             await ended
-            await self._move_rest(raw, writer)
-            while await asyncio.to_thread(measures.take, self._context.clock()):
-                pass  # it has an end: the container has ended, and of the file no more is kept than so much
+            await self._move_rest(lambda: asyncio.to_thread(raw.move, writer))
+            await self._move_rest(lambda: self._measure(measures))
         finally:
             ended.cancel()
             writer.close()
         return stopping
 
-    async def _move_rest(self, raw: RawLog, writer: LogWriter) -> None:
+    async def _measure(self, measures: Measures) -> bool:
+        """Keep what it said of itself since; whether there was anything. That it cannot be kept costs nothing else."""
+        try:
+            return await asyncio.to_thread(measures.take, self._context.clock())
+        except OSError as problem:
+            _log.warning("a job's metrics could not be kept", extra=self._ids | {"error": str(problem)})
+            return False
+
+    async def _move_rest(self, move: Callable[[], Awaitable[bool]]) -> None:
         """Keep what an ended container left; of one that is to end no more than can be moved in a while."""
         look_at = time.monotonic() + _LOOK_S
-        while await asyncio.to_thread(raw.move, writer):
+        while await move():
             if time.monotonic() >= look_at:
                 if await self._is_to_end():
                     return

@@ -5,7 +5,7 @@ from dataclasses import dataclass, field, fields
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import Row, delete, func, insert, select, update
+from sqlalchemy import Row, case, delete, func, insert, select, update
 
 from hubernate_core.job import Course, JobState, Priority
 from hubernate_core.job_chain import Before
@@ -111,9 +111,12 @@ def before(tx: Tx, which: Iterable[JobId]) -> dict[JobId, Before]:
     wanted = sorted(set(which))
     found = {job: Before(job, "", None) for job in wanted}
     for first in range(0, len(wanted), _AT_ONCE):
-        query = select(jobs.c.id, jobs.c.state, jobs.c.request).where(jobs.c.id.in_(wanted[first : first + _AT_ONCE]))
-        for job, state, request in tx.execute(query):
-            found[job] = Before(job, JobRequest.model_validate(request).label, JobState(state))
+        # Nobody asks how one is called that succeeded, and there may be many, with large requests.
+        request = case((jobs.c.state != str(JobState.SUCCEEDED), jobs.c.request))
+        query = select(jobs.c.id, jobs.c.state, request).where(jobs.c.id.in_(wanted[first : first + _AT_ONCE]))
+        for job, state, asked in tx.execute(query):
+            label = JobRequest.model_validate(asked).label if asked else ""
+            found[job] = Before(job, label, JobState(state))
     return found
 
 
@@ -188,8 +191,15 @@ def save(tx: Tx, row: JobRow) -> None:
 
 
 def forget_before(tx: Tx, moment: datetime) -> None:
-    """Forget jobs that were over before `moment`; what is kept of them goes because nobody names it any more."""
-    tx.execute(delete(jobs).where(jobs.c.finished_at < moment))
+    """Forget jobs that were over before `moment`, but those that one is to run after which still waits; what is kept
+    of them goes because nobody names it any more.
+    """
+    going = select(jobs.c.request["after"]).where(jobs.c.state.not_in(_OVER))
+    needed = {job for after in tx.execute(going).scalars() for job in after or ()}
+    old = set(tx.execute(select(jobs.c.id).where(jobs.c.finished_at < moment)).scalars())
+    names = sorted(old - needed)
+    for first in range(0, len(names), _AT_ONCE):
+        tx.execute(delete(jobs).where(jobs.c.id.in_(names[first : first + _AT_ONCE])))
 
 
 def forget_all_of(tx: Tx, tenant: TenantId) -> None:

@@ -58,7 +58,8 @@ def _lines(points: list[Point], steps: tuple[int, int], values: tuple[float, flo
 
 def _part(value: float, low: float, high: float) -> float:
     # Halves, as the distance between the largest numbers is not one.
-    return (value / 2 - low / 2) / (high / 2 - low / 2) if high > low else 0.5
+    span = high / 2 - low / 2
+    return (value / 2 - low / 2) / span if span > 0 else 0.5
 
 
 def _shown(value: float | None) -> str:

@@ -2,6 +2,7 @@
 
 import asyncio
 import re
+from pathlib import Path
 from typing import Any
 
 from fastapi import APIRouter, Request
@@ -77,8 +78,7 @@ async def one_job(request: Request, context: ContextOf, person: SignedIn, tenant
         size = await asyncio.to_thread(logs.size_of, folder)
     curves: list[Curve] = []
     if context.jobs is not None:
-        measured = await asyncio.to_thread(measures.read, context.jobs.metrics_of(found.id, found.attempt))
-        curves = [curve(each, number) for number, each in enumerate(measured.series)]
+        curves = await asyncio.to_thread(_curves, context.jobs.metrics_of(found.id, found.attempt))
     sizes = [(each, show_bytes(each.size)) for each in found.outputs]
     shown = {
         "log": log,
@@ -89,6 +89,10 @@ async def one_job(request: Request, context: ContextOf, person: SignedIn, tenant
         "curves": curves,
     }
     return await page(request, context, "job.html", person=person, **values, **shown)
+
+
+def _curves(kept: Path) -> list[Curve]:
+    return [curve(each, number) for number, each in enumerate(measures.read(kept).series)]
 
 
 def who_is(work: Work, door: Door, tenant: Tenant) -> Submitter:

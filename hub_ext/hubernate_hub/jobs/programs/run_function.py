@@ -13,7 +13,8 @@ from numbers import Real
 from pathlib import Path
 from typing import Any
 
-CALL, RESULT = Path("function.call"), Path("function.result")
+CALL, RESULT = Path("function.call").absolute(), Path("function.result").absolute()
+"""Wherever the function goes to."""
 _ERROR_MAX = 64 * 1024
 """Characters kept of a traceback, its end."""
 _PYTHON = f"{sys.version_info.major}.{sys.version_info.minor}"
@@ -21,6 +22,7 @@ _PYTHON = f"{sys.version_info.major}.{sys.version_info.minor}"
 
 def run(parameters: dict[str, Any]) -> int:
     """The exit code."""
+    RESULT.unlink(missing_ok=True)  # of an attempt before, or sent among the files: not of this one
     try:
         import cloudpickle
     except ImportError:
@@ -48,7 +50,10 @@ def run(parameters: dict[str, Any]) -> int:
     except Exception as problem:  # noqa: BLE001  as above
         return fail(f"it returned, and what it returned ({type(value).__name__}) could not be kept.\n{told(problem)}")
     part.replace(RESULT)
-    measure(value if isinstance(value, dict) else {"result": value})
+    try:
+        measure(value if isinstance(value, dict) else {"result": value})
+    except Exception as problem:  # noqa: BLE001  it returned, which is worth more than a point
+        sys.stderr.write(f"The numbers it returned could not be kept as metrics: {problem}\n")
     return 0
 
 
