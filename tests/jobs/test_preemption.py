@@ -69,7 +69,7 @@ def test_one_that_waits_for_its_persons_own_limit_does_not_stand_before_others(p
     ada.until(first, "running")
     bob.until(low, "running")
     second = ada.submit("true", priority="high")
-    eventually("it waits", lambda: ada.job(second)["position"] == 1)
+    soon("it waits", lambda: ada.job(second)["position"] == 1)
     eve.until(eve.submit("true"))
     assert bob.job(low)["preempted"] == 1
     assert ada.job(second)["state"] == "queued"
