@@ -65,7 +65,7 @@ def test_one_that_waits_for_its_persons_own_limit_does_not_stand_before_others(p
     ada, bob, eve = (place.member(name) for name in ("ada", "bob", "eve"))
     rules = {"quota": {"jobs": 2, "per_user": {"jobs": 1}}, "preemption": True}
     assert place.service.person("root", admin=True)("PATCH", "/tenants/physics", json=rules).status_code == 200
-    first, low = ada.submit("sleep 100", priority="high"), bob.submit("sleep 100", priority="low")
+    first, low = ada.submit("sleep 900", priority="high"), bob.submit("sleep 900", priority="low")
     ada.until(first, "running")
     bob.until(low, "running")
     second = ada.submit("true", priority="high")

@@ -63,11 +63,10 @@ async def send(call: Call, rules: Rules, moment: int, threads: Executor) -> None
         "Hubernate-Delivery": call.id,
         "Hubernate-Signature": signature(call.secret, moment, body),
     }
-    timeout_s = rules.timeout_s
+    loop, timeout_s = asyncio.get_running_loop(), rules.timeout_s
+    trust = await loop.run_in_executor(threads, _trust, rules.ca_file)
     try:
         async with asyncio.timeout(timeout_s):
-            loop = asyncio.get_running_loop()
-            trust = await loop.run_in_executor(threads, _trust, rules.ca_file)
             found = await loop.run_in_executor(threads, _look_up, url.host, port)
             address = _judged(url.host, port, found, rules.openings, encrypted=url.scheme == "https")
             # trust_env off: a proxy would resolve the name once more, and go where it leads.
