@@ -29,12 +29,15 @@ class QueuedJob:
 
 @dataclass(frozen=True)
 class JobPlace:
-    """Where a queued job stands in its tenant, from 1; `why` it does not start, empty if it may."""
+    """Where a queued job stands in its tenant, from 1; `why` it does not start, empty if it may. `holds_up`: what it
+    wants is kept for it.
+    """
 
     id: JobId
     position: int
     of: int
     why: str = ""
+    holds_up: bool = False
 
 
 def line(
@@ -59,8 +62,9 @@ def line(
             # What is kept for others is not used: the person is told of what runs.
             short = used.decide(quota, standing.wait.user, standing.wait.wanted)
             why = "" if standing.fits else why_not(title, replace(standing, short=short))
-            found.append(JobPlace(JobId(standing.wait.id), len(found) + 1, len(jobs), why))
-            if _holds_up(standing):
+            holds_up = _holds_up(standing)
+            found.append(JobPlace(JobId(standing.wait.id), len(found) + 1, len(jobs), why, holds_up))
+            if holds_up:
                 taken.append(_kept(standing))
     return found
 

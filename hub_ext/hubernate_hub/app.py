@@ -112,6 +112,7 @@ def _build_kube(settings: HubernateService, bell: Bell) -> KubeParts:
 
 
 def _build_jobs(settings: HubernateService) -> JobParts:
+    settings.notices.openings()  # one that makes no sense is found now
     return build_jobs(settings.jobs, settings.own_dir, settings.file("platform_file"))
 
 

@@ -59,3 +59,20 @@ def test_who_forbade_it_is_not_stopped(place: Site) -> None:
     for each in (stays, same, normal):
         ada.cancel(each)
         ada.until(each, "cancelled", "succeeded")
+
+
+def test_one_that_waits_for_its_persons_own_limit_does_not_stand_before_others(place: Site) -> None:
+    ada, bob, eve = (place.member(name) for name in ("ada", "bob", "eve"))
+    rules = {"quota": {"jobs": 2, "per_user": {"jobs": 1}}, "preemption": True}
+    assert place.service.person("root", admin=True)("PATCH", "/tenants/physics", json=rules).status_code == 200
+    first, low = ada.submit("sleep 900", priority="high"), bob.submit("sleep 900", priority="low")
+    ada.until(first, "running")
+    bob.until(low, "running")
+    second = ada.submit("true", priority="high")
+    soon("it waits", lambda: ada.job(second)["position"] == 1)
+    eve.until(eve.submit("true"))
+    assert bob.job(low)["preempted"] == 1
+    assert ada.job(second)["state"] == "queued"
+    for who, job in ((ada, second), (ada, first), (bob, low)):
+        who.cancel(job)
+        who.until(job, "cancelled")

@@ -85,8 +85,8 @@ class Attempt:
         else:
             if state.ended or stopping:
                 event, reason = self._judge(state, stopped_by_us=stopping)
-                left_out = [f"nothing of the outputs could be kept: {shorten(problem, 300)}"]
-                await self._end(event, reason, state.exit_code, Kept(left_out=left_out))
+                kept = self._former(f"nothing of the outputs could be kept: {shorten(problem, 300)}")
+                await self._end(event, reason, state.exit_code, kept)
 
     async def _run(self) -> None:
         if not await self._is_there():
@@ -237,16 +237,26 @@ class Attempt:
     async def _keep(self) -> Kept:
         row, parts = self._row, self._parts
         target = parts.outputs_of(row.id, row.course.attempt)
-        drop(target)
-        drop(self._before)
         paths, most = (*row.request.work.keeps, *row.request.outputs), parts.settings.outputs_max_bytes
         if not paths:
             return Kept()
         if disk_is_full(parts.folder):
-            return Kept(left_out=["none of the outputs was kept: the platform's disk is nearly full. Ask an admin"])
-        return await parts.engine.copy(
+            return self._former("none of the outputs was kept: the platform's disk is nearly full. Ask an admin")
+        drop(target)
+        kept = await parts.engine.copy(
             "keep the job's outputs", lambda client: collect(client, self._name, paths, target, most)
         )
+        drop(self._before)  # what it went on with is among what it left
+        return kept
+
+    def _former(self, why: str) -> Kept:
+        """Where nothing could be kept: what was put back from the attempt before, for the next one to go on with."""
+        target = self._parts.outputs_of(self._row.id, self._row.course.attempt)
+        if not self._before.is_dir():
+            return Kept(left_out=[why])
+        drop(target)
+        self._before.rename(target)
+        return Kept(list(self._row.outputs), [why])
 
     def _judge(self, state: State, *, stopped_by_us: bool) -> tuple[Event, str]:
         row = self._row
@@ -262,7 +272,7 @@ class Attempt:
             timeout_s=row.request.timeout_s if by_clock else None,
         )
         preempt_at = row.course.preempt_at
-        if preempt_at is not None and not by_clock and (stopped_by_us or ended >= preempt_at):
+        if preempt_at is not None and not by_clock and ended >= preempt_at:
             return Event.PREEMPTED, "it made room for a job of higher priority, and goes on with its outputs so far"
         return (Event.ENDED_BADLY if why else Event.ENDED_WELL), why
 

@@ -5,6 +5,7 @@ queue.
 import asyncio
 from collections import Counter
 from collections.abc import Mapping
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -35,6 +36,8 @@ class JobParts:
     """How often an attempt could not be brought to its end, in this process."""
     telling: dict[str, asyncio.Task[None]] = field(default_factory=dict)
     """Notices that are being sent by this process; each task is called by its tenant."""
+    tellers: ThreadPoolExecutor = field(default_factory=lambda: ThreadPoolExecutor(32, thread_name_prefix="notices"))
+    """Mail servers and name servers that hang hold these threads, and nobody else's."""
     swept_at: float = float("-inf")
     """When leftovers were looked for last, by the monotonic clock."""
 
@@ -44,6 +47,7 @@ class JobParts:
         for task in tasks:
             task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)
+        self.tellers.shutdown(wait=False, cancel_futures=True)
         await self.engine.close()
 
     def kept(self) -> set[JobId]:

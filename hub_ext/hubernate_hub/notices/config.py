@@ -6,11 +6,20 @@ from traitlets import Enum, Float, Integer, List, Unicode
 from traitlets.config import Configurable
 
 from hubernate_core.errors import InvalidInput
+from hubernate_core.source_network import Opening, parse_opening
 
 
 class Notices(Configurable):  # type: ignore[misc]  # traitlets is not typed
-    """Webhooks and mail when a scheduled job fails, and when it succeeds again. Webhooks reach public addresses, and
-    what `c.DataGateway.open_networks` opens; only there may one be called without encryption."""
+    """Webhooks and mail when a scheduled job fails, and when it succeeds again. For webhooks
+    `c.DataGateway.ca_file` is trusted beside what this machine trusts."""
+
+    open_networks = List(
+        Unicode(),
+        [],
+        help="Networks inside of which webhooks may be, written as `c.DataGateway.open_networks`; only there may one be"
+        " called without encryption. Default none: webhooks are at public addresses. Every member of a team may have"
+        " something sent there, so open single addresses with their port.",
+    ).tag(config=True)
 
     smtp_host = Unicode(help="Mail server. Default empty: no mail is sent, and none can be asked for.").tag(config=True)
     smtp_port = Integer(587, min=1, max=65535, help="Its port. Default 587.").tag(config=True)
@@ -32,6 +41,14 @@ class Notices(Configurable):  # type: ignore[misc]  # traitlets is not typed
         help="How often it is tried before it is given up; a minute passes after the first, then twice as long each"
         " time. Default 6: half an hour.",
     ).tag(config=True)
+
+    def openings(self) -> tuple[Opening, ...]:
+        """What `open_networks` opens.
+
+        Raises:
+            InvalidInput: it makes no sense.
+        """
+        return tuple(parse_opening(each, "c.Notices.open_networks") for each in self.open_networks)
 
     def check(self, addresses: tuple[str, ...]) -> None:
         """Refuse addresses to which no mail goes.

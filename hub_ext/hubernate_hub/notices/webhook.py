@@ -8,6 +8,7 @@ import hmac
 import json
 import socket
 import ssl
+from concurrent.futures import Executor
 from dataclasses import dataclass
 from functools import lru_cache
 
@@ -27,14 +28,27 @@ class Call:
     secret: str
 
 
+@dataclass(frozen=True)
+class Rules:
+    """What may be called, and how. `ca_file`: PEM bundle that is trusted beside what this machine trusts, or empty."""
+
+    openings: tuple[Opening, ...] = ()
+    ca_file: str = ""
+    timeout_s: float = 10
+
+
 def signature(secret: str, moment: int, body: bytes) -> str:
     """``t=UNIX,v1=HEX``: HMAC-SHA256 of ``UNIX.BODY``. Whoever is called makes it anew and compares."""
     made = hmac.new(secret.encode(), f"{moment}.".encode() + body, hashlib.sha256).hexdigest()
     return f"t={moment},v1={made}"
 
 
-async def send(call: Call, openings: tuple[Opening, ...], moment: int, *, ca_file: str, timeout_s: float) -> None:
+async def send(call: Call, rules: Rules, moment: int, threads: Executor) -> None:
     """Call it; any answer in the two hundreds will do.
+
+    Args:
+        moment: now, in seconds of Unix time.
+        threads: where the name is looked up. A name server that hangs keeps one for longer than the deadline.
 
     Raises:
         InvalidInput: it must not be called.  Unavailable: it did not take it.
@@ -49,10 +63,12 @@ async def send(call: Call, openings: tuple[Opening, ...], moment: int, *, ca_fil
         "Hubernate-Delivery": call.id,
         "Hubernate-Signature": signature(call.secret, moment, body),
     }
-    trust = await asyncio.to_thread(_trust, ca_file)
+    loop, timeout_s = asyncio.get_running_loop(), rules.timeout_s
+    trust = await loop.run_in_executor(threads, _trust, rules.ca_file)
     try:
         async with asyncio.timeout(timeout_s):
-            address = await _address(url.host, port, openings, encrypted=url.scheme == "https")
+            found = await loop.run_in_executor(threads, _look_up, url.host, port)
+            address = _judged(url.host, port, found, rules.openings, encrypted=url.scheme == "https")
             # trust_env off: a proxy would resolve the name once more, and go where it leads.
             async with httpx.AsyncClient(verify=trust, trust_env=False, timeout=timeout_s) as client:
                 request = client.build_request(
@@ -75,16 +91,23 @@ async def send(call: Call, openings: tuple[Opening, ...], moment: int, *, ca_fil
 @lru_cache(maxsize=4)
 def _trust(ca_file: str) -> ssl.SSLContext:
     """Reading what is trusted takes a while, and needs to be done once."""
-    return ssl.create_default_context(cafile=ca_file or None)
+    trust = ssl.create_default_context()
+    if ca_file:
+        trust.load_verify_locations(ca_file)
+    return trust
 
 
-async def _address(host: str, port: int, openings: tuple[Opening, ...], *, encrypted: bool) -> str:
-    found = await asyncio.get_running_loop().getaddrinfo(host, port, type=socket.SOCK_STREAM)
+def _look_up(host: str, port: int) -> list[str]:
+    return [str(address) for *_, (address, *_) in socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)]
+
+
+def _judged(host: str, port: int, found: list[str], openings: tuple[Opening, ...], *, encrypted: bool) -> str:
+    """The first address that may be called."""
     why = "its name has no address"
-    for *_, (address, *_) in found:
-        why = why_closed(str(address), port, openings)
-        if not why and not encrypted and not is_opened(str(address), port, openings):
+    for address in found:
+        why = why_closed(address, port, openings)
+        if not why and not encrypted and not is_opened(address, port, openings):
             why = "not encrypted; write https"
         if not why:
-            return str(address)
+            return address
     raise InvalidInput("notify.webhook", f"{host} must not be called: {why}")

@@ -49,8 +49,9 @@ class JobRounds:
             await context.write(job_course.refuse, job, why)
             context.bell.ring(f"job:{job}", "jobs")  # others may have waited for it in turn
         for job, needy in looked.make_room.items():
-            if await context.write(job_course.make_room, job, needy):
-                context.bell.ring(f"job:{job}", f"end:{job}")
+            with apart(context.metrics, "jobs", "job did not make room", job=job):
+                if await context.write(job_course.make_room, job, needy):
+                    context.bell.ring(f"job:{job}", f"end:{job}")
         going = {row.id: row for row in rows}
         for job in looked.go:
             if job not in going:

@@ -68,15 +68,18 @@ class Theirs(Protocol):
 T = TypeVar("T", bound=Theirs)
 
 
-async def is_out(context: Context, row: Theirs) -> bool:
-    """Whether its person is out of its team now, by the hub's word; of whom it does not know, nothing is concluded.
+async def is_out(context: Context, row: Theirs, *, unknown: bool = False) -> bool:
+    """Whether its person is out of its team now, by the hub's word.
+
+    Args:
+        unknown: the answer about somebody whom the hub does not know.
 
     Raises:
         Unavailable: the hub is away.
     """
     person = await context.hub.person(row.hub_name)
     if person is None:
-        return False
+        return unknown
     return bool(await context.read(out_of_team, [row], {row.hub_name: Active({}, person.groups)}))
 
 

@@ -6,11 +6,11 @@ from collections import Counter
 from datetime import timedelta
 
 from hubernate_core.errors import InvalidInput, Unavailable
-from hubernate_core.source_network import parse_opening
 
 from ..context import Context
 from ..jobs.parts import JobParts
 from ..notices import mail, webhook
+from ..services.schedules import webhook_secret
 from ..store import schedules
 from ..store.schedules import Notice
 
@@ -30,7 +30,7 @@ class NoticeRounds:
         context = self._context
         self._parts.telling = going = {key: each for key, each in self._parts.telling.items() if not each.done()}
         busy = Counter(each.get_name() for each in going.values())
-        for notice in await context.store.read(schedules.due_notices, context.clock(), 1000):
+        for notice in await context.store.read(schedules.due_notices, context.clock(), _OF_TEAM):
             if len(going) >= _AT_ONCE:
                 break
             if notice.id not in going and busy[notice.tenant_id] < _OF_TEAM:
@@ -66,11 +66,12 @@ class NoticeRounds:
         if notice.channel == "mail":
             settings.notices.check((notice.address,))
             made = mail.message(settings.notices, notice.address, notice.content)
-            await asyncio.to_thread(mail.send, settings.notices, made)
+            await asyncio.get_running_loop().run_in_executor(self._parts.tellers, mail.send, settings.notices, made)
             return
-        secret = self._context.signer.secret(f"webhook {notice.schedule_id}")
-        call = webhook.Call(notice.address, notice.id, notice.content, secret)
-        openings = tuple(parse_opening(each) for each in settings.data.open_networks)
+        row = await self._context.store.read(schedules.get, notice.schedule_id)
+        if row is None:
+            return  # deleted meanwhile: there is nobody to tell
+        call = webhook.Call(notice.address, notice.id, notice.content, webhook_secret(self._context.signer, row))
         moment = int(self._context.clock().timestamp())
-        ca_file, timeout_s = settings.data.ca_file, settings.notices.timeout_s
-        await webhook.send(call, openings, moment, ca_file=ca_file, timeout_s=timeout_s)
+        rules = webhook.Rules(settings.notices.openings(), settings.data.ca_file, settings.notices.timeout_s)
+        await webhook.send(call, rules, moment, self._parts.tellers)

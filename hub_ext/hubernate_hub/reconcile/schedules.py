@@ -1,8 +1,10 @@
 """The rounds of schedules: every schedule of which something is due is looked at, each apart from the others."""
 
 import logging
+from collections.abc import MutableMapping
 
 from hubernate_core.errors import Broken, Unavailable, UserError
+from hubernate_core.names import TenantId
 
 from ..apart import apart
 from ..context import Context
@@ -12,6 +14,8 @@ from ..store import schedules
 from ..store.schedules import ScheduleRow
 from .leavers import is_out
 
+_Out = MutableMapping[tuple[str, TenantId], bool]
+"""Who is out of which team, as far as this round has asked."""
 _log = logging.getLogger(__name__)
 
 
@@ -19,19 +23,21 @@ class ScheduleRounds:
     """Everything is in the database: a round that was cut off is done again, and nothing runs twice."""
 
     def __init__(self, context: Context, parts: JobParts) -> None:
-        self._context, self._parts = context, parts
+        self._context, self._parts, self._hub_away = context, parts, False
 
     async def round(self) -> None:
         """Look at every schedule of which something is due."""
         context = self._context
+        out: _Out = {}
+        self._hub_away = False
         for row in await context.store.read(schedules.to_look_at, context.clock()):
             with apart(context.metrics, "schedules", "schedule not looked at", schedule=row.id):
                 if row.operation_id is not None:
                     context.bell.ring(*await context.write(use_cases.take_environment, row.id))
-                await self._look(row)
+                await self._look(row, out)
 
-    async def _look(self, row: ScheduleRow) -> None:
-        context, left = self._context, await self._left(row)
+    async def _look(self, row: ScheduleRow, out: _Out) -> None:
+        context, left = self._context, await self._left(row, out)
         try:
             bells = await context.write(use_cases.look, self._parts, row.id, left=left)
         except (UserError, Broken) as problem:
@@ -39,10 +45,17 @@ class ScheduleRounds:
             bells = await context.write(use_cases.look, self._parts, row.id, left=left, refused=problem.message)
         context.bell.ring(*bells)
 
-    async def _left(self, row: ScheduleRow) -> bool:
+    async def _left(self, row: ScheduleRow, out: _Out) -> bool:
+        """Whether its person is out of the team, or of the hub: each is asked for once a round.
+
+        Where the hub is away nothing is concluded, and it is not asked again: everybody's times would wait for it.
+        """
         if not row.enabled or (row.planned_at > self._context.clock() and row.held_at is None):
             return False
-        try:
-            return await is_out(self._context, row)
-        except Unavailable:  # the hub is away: nothing is concluded, and jobs go on without it
-            return False
+        who = (row.hub_name, row.tenant_id)
+        if who not in out and not self._hub_away:
+            try:
+                out[who] = await is_out(self._context, row, unknown=True)
+            except Unavailable:
+                self._hub_away = True
+        return out.get(who, False)

@@ -69,10 +69,13 @@ def look(work: Work, at_once: int) -> Looked:
 def _make_room(
     work: Work, tenant: Tenant, held: list[Holding], mine: list[QueuedJob], stands: list[JobPlace]
 ) -> dict[JobId, JobId]:
-    """Who makes room for the first that waits for the quota; nobody while somebody still does."""
-    first = next((each.id for each in stands if each.why), None)
-    needy = next((each for each in mine if each.id == first), None)
-    if needy is None or needy.priority is Priority.LOW:
+    """Who makes room for the first that waits for the quota; nobody while somebody still does.
+
+    Behind one for whom nothing is kept, as it waits for its person's own limit, the next is looked at.
+    """
+    waiting = {each.id: each for each in mine}
+    needy = [(waiting[each.id], each.holds_up) for each in stands if each.why]
+    if all(each.priority is Priority.LOW for each, _ in needy):
         return {}
     rows = [row for row in jobs.going(work.tx, tenant.id) if row.course.state.holds]
     if any(row.course.preempt_at for row in rows):
@@ -88,8 +91,12 @@ def _make_room(
         )
         for row in rows
     ]
-    wanted = Needy(needy.wait.user, needy.wait.wanted, needy.priority)
-    return dict.fromkeys(who_makes_room(tenant.quota, held, running, wanted), needy.id)
+    for each, holds_up in needy:
+        wanted = Needy(each.wait.user, each.wait.wanted, each.priority)
+        chosen = who_makes_room(tenant.quota, held, running, wanted)
+        if chosen or holds_up:
+            return dict.fromkeys(chosen, each.id)
+    return {}
 
 
 def _queued(row: InLine) -> QueuedJob:

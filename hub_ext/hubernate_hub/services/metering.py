@@ -2,7 +2,8 @@
 
 What is added and until when it was counted are one transaction, so that a crash between two looks neither loses nor
 doubles anything. While the service is down nothing starts, stops, is saved or deleted (all of it passes here), so what
-the first look afterwards finds was so all the time.
+the first look afterwards finds was so all the time. A job alone may have ended: it counts until that is seen, in its
+own cost too, so that both always agree.
 """
 
 from collections.abc import Iterable

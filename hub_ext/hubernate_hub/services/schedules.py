@@ -2,11 +2,12 @@
 
 from dataclasses import replace
 from datetime import datetime, timedelta
-from typing import Literal
+from typing import Any, Literal
 
+from hubernate_core.checkpoint import Checkpoint
 from hubernate_core.errors import Conflict, NotAllowed, NotFound
 from hubernate_core.job import JobState
-from hubernate_core.names import JobId, ScheduleId, is_id, new_id
+from hubernate_core.names import JobId, ScheduleId, ServerId, is_id, new_id
 from hubernate_core.operation import Kind, Outcome, Trigger
 from hubernate_core.schedule import Look, decide, run_id
 from hubernate_core.schedule_request import Schedule, ScheduleRequest
@@ -15,6 +16,7 @@ from ..actor import Actor
 from ..context import Work
 from ..jobs import cron
 from ..jobs.parts import JobParts
+from ..signing import Signer
 from ..store import checkpoints, jobs, operations, schedules, tenants
 from ..store.jobs import JobRow
 from ..store.schedules import Notice, ScheduleRow
@@ -63,8 +65,7 @@ def create(work: Work, parts: JobParts, who: Submitter, request: ScheduleRequest
         checkpoint_id=made.checkpoint_id,
     )
     schedules.add(work.tx, row)
-    after = {"cron": request.cron, "zone": request.zone, "work": request.job.work.label, "env": request.job.env}
-    note(work, who.actor, Deed("schedule.create", _named(row), row.tenant_id, after=after))
+    note(work, who.actor, Deed("schedule.create", _named(row), row.tenant_id, after=_told(request)))
     return row
 
 
@@ -101,7 +102,17 @@ def switch(work: Work, actor: Actor, row: ScheduleRow, *, on: bool) -> ScheduleR
 def remove(work: Work, actor: Actor, row: ScheduleRow) -> None:
     """Take a schedule away; a run of it that goes on goes on."""
     schedules.remove(work.tx, row.id)
-    note(work, actor, Deed("schedule.delete", _named(row), row.tenant_id, before=row.request.model_dump(mode="json")))
+    note(work, actor, Deed("schedule.delete", _named(row), row.tenant_id, before=_told(row.request)))
+
+
+def _told(request: ScheduleRequest) -> dict[str, Any]:
+    """For the audit log: neither a webhook's URL nor arguments, which may be credentials."""
+    return {"cron": request.cron, "zone": request.zone, "work": request.job.work.label, "env": request.job.env}
+
+
+def webhook_secret(signer: Signer, row: ScheduleRow) -> str:
+    """What its webhook's calls are signed with: this very schedule's, since an id is free again after a deletion."""
+    return signer.secret(f"webhook {row.id} {row.tenant_id} {row.hub_name} {row.created_at.isoformat()}")
 
 
 def secret(work: Work, who: Submitter, row: ScheduleRow) -> str:
@@ -112,7 +123,7 @@ def secret(work: Work, who: Submitter, row: ScheduleRow) -> str:
     """
     if row.hub_name != who.hub_name:
         raise NotAllowed("only who made a schedule sees its secret")
-    return work.context.signer.secret(f"webhook {row.id}")
+    return webhook_secret(work.context.signer, row)
 
 
 def take_environment(work: Work, schedule: ScheduleId) -> tuple[str, ...]:
@@ -159,7 +170,7 @@ def look(work: Work, parts: JobParts, schedule: ScheduleId, *, left: bool = Fals
     job = None if row.job_id is None else jobs.get(work.tx, row.job_id)
     judged = _judge(work, row, job)
     made, bells = judged, ["notices"]
-    if row.enabled and not (_lacks_environment(row) and row.operation_id is not None):
+    if row.enabled and not (row.operation_id is not None and _waits_for_save(work, row)):
         barred = "its person is no longer in the team" if left else "the team is suspended" if tenant.suspended else ""
         made, more = _go_on(work, parts, judged, job, barred=barred, refused=refused)
         bells += more
@@ -176,7 +187,7 @@ def _judge(work: Work, row: ScheduleRow, job: JobRow | None) -> ScheduleRow:
         return replace(row, judged=True)
     failed = state is JobState.FAILED
     if failed or row.failing:
-        _tell(work, row, "failure" if failed else "recovery", job.course.reason, job)
+        row = _tell(work, row, "failure" if failed else "recovery", job.course.reason, job)
     return replace(row, judged=True, failing=failed)
 
 
@@ -200,7 +211,7 @@ def _go_on(
         return row, []
     if barred or refused:
         if refused:
-            _tell(work, row, "failure", refused, None, verdict.run)
+            row = _tell(work, row, "failure", refused, None, verdict.run)
         failing = row.failing or bool(refused)
         return replace(row, failing=failing, problem=_passed(row, verdict.run, barred or refused)), []
     who = Submitter(row.tenant_id, row.user, row.hub_name, _actor(row))
@@ -217,16 +228,27 @@ def _lacks_environment(row: ScheduleRow) -> bool:
     return row.request.job.env == "current" and not row.request.follow and row.checkpoint_id is None
 
 
+def _waits_for_save(work: Work, row: ScheduleRow) -> bool:
+    """Whether there is nothing yet that it could run in."""
+    if row.request.follow and row.server_id is not None:
+        return _newest(work, row.server_id) is None
+    return _lacks_environment(row)
+
+
 def _env(work: Work, row: ScheduleRow) -> str:
     if row.checkpoint_id is not None:
         return f"checkpoint:{row.checkpoint_id}"
     if not row.request.follow or row.server_id is None:
         return row.request.job.env
-    every = checkpoints.of_servers(work.tx, [row.server_id])
-    newest = max((each for each in every if each.usable), key=lambda each: each.created_at, default=None)
+    newest = _newest(work, row.server_id)
     if newest is None:
         raise NotFound("the notebook that this schedule follows has no save any more; start it, and save it")
     return f"checkpoint:{newest.id}"
+
+
+def _newest(work: Work, server: ServerId) -> Checkpoint | None:
+    every = checkpoints.of_servers(work.tx, [server])
+    return max((each for each in every if each.usable), key=lambda each: each.created_at, default=None)
 
 
 def _passed(row: ScheduleRow, time: datetime, why: str) -> str:
@@ -241,7 +263,8 @@ def _tell(
     why: str,
     job: JobRow | None,
     planned: datetime | None = None,
-) -> None:
+) -> ScheduleRow:
+    """Leave word for everybody who is to be told; whom the word before did not reach is not told of any more."""
     time = planned or row.ran_for or row.planned_at
     tenant = tenants.with_ids(work.tx, [row.tenant_id])[row.tenant_id]
     content = {
@@ -260,6 +283,7 @@ def _tell(
     schedules.add_notices(
         work.tx, (Notice(new_id(), row.id, row.tenant_id, *each, content, tries=0, due_at=work.now) for each in told)
     )
+    return replace(row, untold="")
 
 
 def _named(row: ScheduleRow) -> str:
@@ -276,7 +300,7 @@ def show(work: Work, row: ScheduleRow) -> Schedule:
     if row.operation_id is not None:
         problem = problem or "The notebook's environment is being saved; the notebook goes on."
     if row.untold:
-        problem = f"{problem} Nobody could be told: {row.untold}".strip()
+        problem = f"{problem} Not everybody could be told: {row.untold}".strip()
 
     def shown(moment: datetime | None) -> datetime | None:
         return None if moment is None else cron.in_zone(moment, request.zone)

@@ -23,7 +23,7 @@ schedules = Table(
     Column("judged", Boolean, nullable=False),  # that run is over, and whoever is to be told is being told
     Column("failing", Boolean, nullable=False),  # the newest run that succeeded or failed has failed
     Column("problem", Text, nullable=False),
-    Column("untold", Text, nullable=False),  # why nobody could be told of the newest run
+    Column("untold", Text, nullable=False),  # why somebody could not be told of the newest event
     moment("created_at", nullable=False),
     Index(None, "tenant_id", "created_at"),
     Index(None, "hub_name", "created_at"),

@@ -141,9 +141,12 @@ def add_notices(tx: Tx, some: Iterable[Notice]) -> None:
         tx.execute(insert(notices).values(**vars(each)))
 
 
-def due_notices(tx: Tx, now: datetime, limit: int) -> list[Notice]:
-    """What is to be told by now, the longest due first."""
-    query = select(notices).where(notices.c.due_at <= now).order_by(notices.c.due_at, notices.c.id).limit(limit)
+def due_notices(tx: Tx, now: datetime, of_team: int) -> list[Notice]:
+    """What is to be told by now, at most `of_team` of each team: every team's longest due first, then the next ones."""
+    first = func.row_number().over(partition_by=notices.c.tenant_id, order_by=(notices.c.due_at, notices.c.id))
+    ranked = select(notices.c.id, first.label("turn")).where(notices.c.due_at <= now).subquery()
+    query = select(notices).join(ranked, ranked.c.id == notices.c.id).where(ranked.c.turn <= of_team)
+    query = query.order_by(ranked.c.turn, notices.c.due_at, notices.c.id)
     return [Notice(**row._mapping) for row in tx.execute(query)]
 
 
@@ -153,6 +156,7 @@ def put_off(tx: Tx, notice: Notice, due_at: datetime) -> None:
 
 
 def drop_notice(tx: Tx, notice: Notice, problem: str) -> None:
-    """It was told (no `problem`), or given up."""
+    """It was told (no `problem`), or given up. One address that was reached does not make up for another."""
     tx.execute(delete(notices).where(notices.c.id == notice.id))
-    tx.execute(update(schedules).where(schedules.c.id == notice.schedule_id).values(untold=problem))
+    if problem:
+        tx.execute(update(schedules).where(schedules.c.id == notice.schedule_id).values(untold=problem))
