@@ -112,8 +112,8 @@ export class Lines {
   }
 }
 
-/** The log of a job from `from` (bytes) on, followed until it is over. */
-export function useLog(id: string, from: number, most: number): ILog {
+/** The log of a job from `from` (bytes) on, followed until it is over, while it is shown. */
+export function useLog(id: string, from: number, most: number, isShown: () => boolean): ILog {
   const [log, setLog] = React.useState<ILog & { id: string }>({ id, ...NOTHING });
   React.useEffect(() => {
     let wanted = true;
@@ -123,7 +123,7 @@ export function useLog(id: string, from: number, most: number): ILog {
     const look = async (): Promise<void> => {
       let pause = PAUSE_MS;
       try {
-        const part = document.hidden ? null : await logPart(id, offset);
+        const part = document.hidden || !isShown() ? null : await logPart(id, offset);
         if (!wanted) {
           return;
         }

@@ -30,7 +30,7 @@ export class JobView extends ReactWidget {
   }
 
   render(): React.JSX.Element {
-    return <One first={this._job} actions={this._actions} />;
+    return <One first={this._job} actions={this._actions} isShown={() => this.isVisible} />;
   }
 }
 
@@ -50,14 +50,20 @@ export class ComparedView extends ReactWidget {
   }
 }
 
-function One({ first, actions }: { first: IJob; actions: IJobActions }): React.JSX.Element {
+interface IOneProps {
+  first: IJob;
+  actions: IJobActions;
+  isShown: () => boolean;
+}
+
+function One({ first, actions, isShown }: IOneProps): React.JSX.Element {
   const [over, setOver] = React.useState(isOver(first));
-  const { found, problem } = usePolled(`${first.id} ${over}`, () => one(first.id), over ? null : EVERY_MS);
+  const { found, problem } = usePolled(`${first.id} ${over}`, () => one(first.id), over ? null : EVERY_MS, isShown);
   const known = React.useRef(first);
   known.current = found ?? known.current;
   const job = known.current;
   React.useEffect(() => setOver(isOver(job)), [job.state]);
-  const log = useLog(job.id, Math.max(0, first.log_bytes - BEGIN_BYTES), LINES);
+  const log = useLog(job.id, Math.max(0, first.log_bytes - BEGIN_BYTES), LINES, isShown);
   const share = job.state === 'running' ? progress(log.lines.slice(-20).map(textOf)) : null;
   return (
     <>
