@@ -5,14 +5,14 @@ import React from 'react';
 
 import { Problem } from '../problem';
 import { Details, IJobActions } from './details';
-import { useLog, usePolled } from './following';
+import { isGone, useLog, usePolled } from './following';
 import { jobsIcon } from './icons';
 import { IJob, isOver, one } from './jobs';
 import { Log, textOf } from './log';
 import { Measured } from './measured';
 import { progress } from './words';
 
-const [EVERY_MS, LINES, BEGIN_BYTES] = [1000, 2000, 256 * 1024];
+const [EVERY_MS, COMPARED_EVERY_MS, LINES, BEGIN_BYTES] = [1000, 5000, 2000, 256 * 1024];
 
 /** One job. */
 export class JobView extends ReactWidget {
@@ -46,8 +46,22 @@ export class ComparedView extends ReactWidget {
   }
 
   render(): React.JSX.Element {
-    return <Measured jobs={this._jobs} />;
+    return <Compared first={this._jobs} isShown={() => this.isVisible} />;
   }
+}
+
+function Compared({ first, isShown }: { first: IJob[]; isShown: () => boolean }): React.JSX.Element {
+  const [jobs, setJobs] = React.useState(first);
+  const look = async (): Promise<void> => {
+    const next: IJob[] = [];
+    for (const job of jobs) {
+      next.push(isOver(job) ? job : await one(job.id));
+    }
+    setJobs(next);
+  };
+  const going = jobs.filter(job => !isOver(job)).map(({ id }) => id);
+  usePolled(going.join(' '), look, going.length ? COMPARED_EVERY_MS : null, isShown);
+  return <Measured jobs={jobs} isShown={isShown} />;
 }
 
 interface IOneProps {
@@ -63,14 +77,18 @@ function One({ first, actions, isShown }: IOneProps): React.JSX.Element {
   known.current = found ?? known.current;
   const job = known.current;
   React.useEffect(() => setOver(isOver(job)), [job.state]);
-  const log = useLog(job.id, Math.max(0, first.log_bytes - BEGIN_BYTES), LINES, isShown);
+  const log = useLog(job.id, BEGIN_BYTES, LINES, isShown);
   const share = job.state === 'running' ? progress(log.lines.slice(-20).map(textOf)) : null;
   return (
     <>
       {problem !== null && <Problem error={problem} />}
       <Details job={job} now={Date.now()} actions={actions} isOpen share={share} />
-      <Measured jobs={[job]} />
-      <Log log={log} />
+      {!isGone(problem) && (
+        <>
+          <Measured jobs={[job]} isShown={isShown} />
+          <Log log={log} />
+        </>
+      )}
     </>
   );
 }

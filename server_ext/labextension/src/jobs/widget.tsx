@@ -85,7 +85,7 @@ function Live({ id, then, onOpen, isShown }: IProps): React.JSX.Element {
 }
 
 function Tail({ job, isShown }: { job: IJob; isShown: () => boolean }): React.JSX.Element | null {
-  const { lines } = useLog(job.id, Math.max(0, job.log_bytes - BEGIN_BYTES), LINES, isShown);
+  const { lines } = useLog(job.id, BEGIN_BYTES, LINES, isShown);
   const texts = lines.slice(-LINES).map(textOf);
   const share = job.state === 'running' ? progress(texts) : null;
   return (
