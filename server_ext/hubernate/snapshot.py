@@ -33,7 +33,7 @@ def choose(folder: Path, main: str | None, more: Iterable[str] | None) -> list[s
     if more is None:
         chosen |= {_inside(root, path, str(path)) for path in _walk(root) if path.suffix == ".py"}
     for each in more or ():
-        found = [root / each] if (root / each).exists() else sorted(root.glob(each.lstrip("/")))
+        found = [root / each] if (root / each).exists() else _matching(root, each)
         if not found:
             raise InvalidInput("files", f"{each!r} is not there (looked in {root}); nothing was sent")
         for path in found:
@@ -41,6 +41,13 @@ def choose(folder: Path, main: str | None, more: Iterable[str] | None) -> list[s
             chosen |= {_inside(root, inner, each) for inner in some}
     _check_size(root, chosen)
     return sorted(chosen)
+
+
+def _matching(root: Path, pattern: str) -> list[Path]:
+    try:
+        return sorted(root.glob(pattern.lstrip("/")))
+    except ValueError as problem:
+        raise InvalidInput("files", f"{pattern!r} is no pattern: {problem}; nothing was sent") from problem
 
 
 def _check_size(root: Path, chosen: set[str]) -> None:

@@ -12,7 +12,7 @@ from tornado import web
 from tornado.httpclient import HTTPResponse
 from tornado.iostream import StreamClosedError
 
-from .relay import ask
+from .relay import ask, with_query
 
 LOOKS = r"/hubernate/api/(sources(?:/[a-z0-9_-]+(?:/(?:entries|schema|sample))?)?)"
 OBJECTS = r"/hubernate/api/(sources/[a-z0-9_-]+/object)"
@@ -31,7 +31,7 @@ class LookHandler(APIHandler):  # type: ignore[misc]
     @authorized  # type: ignore[untyped-decorator]
     async def get(self, path: str) -> None:
         """The platform's answer."""
-        answer = await ask("GET", _with_query(self, path), request_timeout=_ASK_S)
+        answer = await ask("GET", with_query(self, path), request_timeout=_ASK_S)
         self.set_status(answer.code)
         self.finish(answer.body or b"{}")
 
@@ -49,7 +49,7 @@ class ObjectHandler(APIHandler):  # type: ignore[misc]
     async def get(self, path: str) -> None:
         """The file's bytes, `SHOWN_MAX` at most."""
         headers = {"Range": f"bytes=0-{SHOWN_MAX - 1}"}
-        answer = await ask("GET", _with_query(self, path), headers=headers, request_timeout=_ASK_S)
+        answer = await ask("GET", with_query(self, path), headers=headers, request_timeout=_ASK_S)
         if answer.code not in (200, 206):
             self.set_status(answer.code)
             self.finish(answer.body or b"{}")
@@ -72,7 +72,7 @@ class ObjectHandler(APIHandler):  # type: ignore[misc]
         headers = {"Content-Type": "application/octet-stream"}
         if self.request.headers.get("If-None-Match"):
             headers["If-None-Match"] = self.request.headers["If-None-Match"]
-        where = _with_query(self, self.path_args[0])
+        where = with_query(self, self.path_args[0])
         sending = ask("PUT", where, headers=headers, body_producer=self._produce, request_timeout=0)
         self._sending = asyncio.ensure_future(sending)
 
@@ -109,8 +109,3 @@ class ObjectHandler(APIHandler):  # type: ignore[misc]
         answer = await self._sending
         self.set_status(answer.code)
         self.finish(answer.body or b"{}")
-
-
-def _with_query(handler: APIHandler, path: str) -> str:
-    query = handler.request.query
-    return f"{path}?{query}" if query else path

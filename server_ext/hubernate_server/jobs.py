@@ -22,7 +22,7 @@ from hubernate.snapshot import choose
 from hubernate_core.errors import Conflict, HubernateError, InvalidInput, NotAllowed, NotFound, OverQuota
 
 from .notebook_parameters import parameters_of
-from .relay import ask
+from .relay import ask, with_query
 
 _JOB = "jobs/[a-z][a-z0-9]{9}"
 LOOKS = rf"/hubernate/api/(jobs(?:/kinds|/line)?|{_JOB}(?:/log|/metrics)?)"
@@ -57,8 +57,7 @@ class JobsHandler(APIHandler):  # type: ignore[misc]
     @authorized  # type: ignore[untyped-decorator]
     async def get(self, path: str) -> None:
         """The platform's answer."""
-        where = f"{path}?{self.request.query}" if self.request.query else path
-        self._answer(await ask("GET", where, request_timeout=_ASK_S))
+        self._answer(await ask("GET", with_query(self, path), request_timeout=_ASK_S))
 
     @web.authenticated
     @authorized  # type: ignore[untyped-decorator]
@@ -121,7 +120,7 @@ class OutputHandler(APIHandler):  # type: ignore[misc]
         except StreamClosedError:
             self.log.info("the browser left before it had all of output %r of job %s", path, job)
         finally:
-            answer.close()
+            await asyncio.to_thread(answer.close)  # it may read what is left of a small rest
 
     @web.authenticated
     @authorized  # type: ignore[untyped-decorator]
@@ -136,6 +135,8 @@ async def answered(handler: APIHandler, make: Callable[[], Mapping[str, Any]]) -
         handler.finish(json.dumps(await asyncio.to_thread(make)))
     except HubernateError as problem:
         refuse(handler, problem)
+    except OSError as problem:  # a file of the person's that cannot be read, or a full home
+        refuse(handler, InvalidInput("files", f"{problem}. Nothing was sent or copied"))
 
 
 def refuse(handler: APIHandler, problem: HubernateError) -> None:
@@ -181,16 +182,19 @@ def _place(root: str, body: Any) -> tuple[Path, list[str] | None]:
 
 
 def _keep(root: str, job: str, body: Any) -> Mapping[str, Any]:
-    """``{"path"}`` → ``{"path"}`` below `root`."""
+    """``{"path"}`` → ``{"path"}`` below `root`. Every attempt has a folder: outputs of two may bear one name."""
     wanted = body.get("path") if isinstance(body, dict) else None
     link = Link(find_place("jobs"))
     found = _find(link, job, wanted)
-    folder = Path(root).resolve() / KEPT_IN / job
+    attempt = "" if found["attempt"] == 1 else f"-attempt-{found['attempt']}"
+    folder = Path(root).resolve() / KEPT_IN / f"{job}{attempt}"
     target = folder / found["path"]
     if target.parent.resolve() != target.parent or target.is_symlink():
-        raise Conflict(f"{target.relative_to(root)} leads elsewhere; rename {KEPT_IN}/{job}, then open it again")
-    if not target.exists():  # an output never changes, but a person may have changed their copy
-        partly = folder.with_name(f".{job}-{os.urandom(4).hex()}")
+        raise Conflict(
+            f"{target.relative_to(root)} leads elsewhere; rename {KEPT_IN}/{folder.name}, then open it again"
+        )
+    if not target.exists():  # an attempt's output never changes, but a person may have changed their copy
+        partly = folder.with_name(f".{folder.name}-{os.urandom(4).hex()}")
         try:
             JobOutput(link, job, found["path"], found["size"]).save(partly)
             target.parent.mkdir(parents=True, exist_ok=True)
@@ -201,7 +205,9 @@ def _keep(root: str, job: str, body: Any) -> Mapping[str, Any]:
 
 
 def _find(link: Link, job: str, path: object) -> Mapping[str, Any]:
-    found = next((each for each in link.get(f"/{job}")["outputs"] if each["path"] == path), None)
+    """Its path, size in bytes and attempt."""
+    known = link.get(f"/{job}")
+    found = next((each for each in known["outputs"] if each["path"] == path), None)
     if found is None:
         raise NotFound("no such output was kept of this job")
-    return dict(found)
+    return {**found, "attempt": known["attempt"]}

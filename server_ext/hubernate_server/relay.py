@@ -9,6 +9,12 @@ from tornado.httpclient import AsyncHTTPClient, HTTPClientError, HTTPResponse
 from hubernate_core.gate_file import RELAY_PORT
 
 
+def with_query(handler: web.RequestHandler, path: str) -> str:
+    """`path` with the query that `handler` was asked with."""
+    query = handler.request.query
+    return f"{path}?{query}" if query else path
+
+
 async def ask(method: str, path: str, **options: Any) -> HTTPResponse:
     """The platform's answer, whatever its status.
 

@@ -1,6 +1,7 @@
 """What the Jobs panel asks: by the notebook's server and the gate's relay, of a real platform whose jobs really run."""
 
 import json
+import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -10,6 +11,8 @@ import httpx
 import pytest
 
 from hubernate_core.names import new_id
+from hubernate_hub.services import job_lists
+from hubernate_server.jobs import DEEDS, LOOKS, OUTPUTS
 from support.jobs import OVER, Site
 from support.jupyter_notebook import jupyter_notebook
 from support.platform_service import PREFIX, eventually
@@ -97,6 +100,31 @@ def test_from_the_form_to_an_output_that_is_opened(notebook: Notebook) -> None:
     assert download.headers["Content-Disposition"].startswith("attachment")
 
 
+def test_what_is_told_and_opened_is_the_newest_attempts(notebook: Notebook) -> None:
+    script = (
+        "mkdir out; echo $HUBERNATE_JOB_ATTEMPT > out/a.txt; echo written by $HUBERNATE_JOB_ATTEMPT"
+        "; [ $HUBERNATE_JOB_ATTEMPT = 2 ] || exit 1; exec sleep 1000"
+    )
+    (notebook.home / "run.sh").write_text(script)
+    job = notebook.submit("run.sh", retries=1, outputs=["out"]).json()["id"]
+    opened = notebook.home / "job-outputs" / job / "out/a.txt"  # as it is after somebody opened the first attempt's
+    opened.parent.mkdir(parents=True)
+    opened.write_text("1\n")
+
+    def end_of_log() -> bool:
+        end = notebook.client.get(f"{_API}/jobs/{job}/log?tail=2")
+        return (end.content, end.headers["Log-Next"]) == (b"2\n", str(len("written by 2\n")))
+
+    eventually("the second attempt wrote its output", end_of_log, timeout_s=120)
+    running = notebook.get(f"jobs/{job}")
+    assert (running["attempt"], running["outputs"], running["log_bytes"]) == (2, [], 0)
+    notebook.post(f"jobs/{job}/cancel", {})
+    assert notebook.over(job)["outputs"] == [{"path": "out/a.txt", "size": 2}]
+    kept = notebook.post(f"jobs/{job}/output", {"path": "out/a.txt"}).json()["path"]
+    assert (notebook.home / kept).read_text() == "2\n"
+    assert opened.read_text() == "1\n"
+
+
 def test_it_is_ended_and_run_again_from_there(notebook: Notebook) -> None:
     (notebook.home / "run.sh").write_text("sleep 100")
     job = notebook.submit("run.sh").json()["id"]
@@ -125,6 +153,8 @@ def test_the_form_offers_what_the_person_may_choose_and_refusals_name_the_field(
         ("link", None, "outside of"),
         ("run.sh", ["../secret"], "outside of"),
         ("run.sh", "run.sh", "files: a list"),
+        ("run.sh", ["data/**.csv"], "files: 'data/**.csv'"),
+        ("run.sh", ["x" * 300], "files: [Errno 36] File name too long"),
     ):
         refused = notebook.post("job-files", {"path": path, "files": files})
         assert (refused.status_code, told in refused.json()["detail"]) == (422, True), refused.text
@@ -134,7 +164,9 @@ def test_the_form_offers_what_the_person_may_choose_and_refusals_name_the_field(
     assert notebook.get("jobs")["items"] == []
 
 
-def test_the_team_sees_who_waits_and_runs_but_not_what(notebook: Notebook, place: Site) -> None:
+def test_the_team_sees_who_waits_and_runs_but_not_what(
+    notebook: Notebook, place: Site, monkeypatch: pytest.MonkeyPatch
+) -> None:
     root = place.service.person("root", admin=True)
     assert root("PATCH", "/tenants/physics", json={"quota": {"jobs": 1}}).status_code == 200
     eve = place.member("eve")
@@ -157,6 +189,9 @@ def test_the_team_sees_who_waits_and_runs_but_not_what(notebook: Notebook, place
     ]
     assert "1 of 1 running job" in line[1]["why"]
     assert "salaries" not in json.dumps(line)
+    with monkeypatch.context() as crowded:
+        crowded.setattr(job_lists, "_SHOWN", 2)
+        assert [each["id"] for each in notebook.get("jobs/line")["items"]] == [first, last], "who starts first is there"
     assert notebook.client.get(f"{_API}/jobs/{first}").status_code == 404
     bob = place.member("bob", "biology")
     assert bob.get("line").json() == {"items": []}
@@ -169,3 +204,5 @@ def test_the_team_sees_who_waits_and_runs_but_not_what(notebook: Notebook, place
 def test_only_jobs_are_reached_that_way(notebook: Notebook) -> None:
     for path in ("jobs/../me/sleep", "jobs/..%2Fme%2Fsleep", "jobs/UPPERCASE1", "jobs/j123456789/files", "jobs/line/x"):
         assert notebook.client.get(f"{_API}/{path}").status_code == 404, path
+        # A client may have made the path plain before it was sent.
+        assert not any(re.fullmatch(route, f"/{_API}/{path}") for route in (LOOKS, DEEDS, OUTPUTS)), path

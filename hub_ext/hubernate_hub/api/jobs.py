@@ -25,7 +25,7 @@ from ..services import job_lists
 from ..services import jobs as use_cases
 from ..services.job_costs import Bills
 from ..services.jobs import Submitter
-from ..store import jobs, operations
+from ..store import jobs, operations, tenants
 from ..store.jobs import JobRow
 from .access import Standing, standing_in
 from .auth import ContextOf, RelayedServer
@@ -51,6 +51,14 @@ class Which(BaseModel):
     group: str = Field("", pattern=r"^([a-z][a-z0-9]{9})?$", description="only those of a sweep")
     limit: int = Field(100, ge=1, le=500)
     offset: int = Field(0, ge=0, le=1_000_000)
+
+
+class Piece(BaseModel):
+    """Which piece of a log."""
+
+    offset: int = Field(0, ge=0, le=2**62, description="bytes from the beginning")
+    tail: int = Field(0, ge=0, le=2**62, description="not before the last so many bytes; 0: all")
+    wait_s: float = Field(0, ge=0, le=30, description="seconds to wait for news")
 
 
 class JobLine(BaseModel):
@@ -194,16 +202,18 @@ def _kept(router: APIRouter, Asking: Any) -> None:
         parts: Parts,
         who: Asking,
         job: str,
-        offset: Annotated[int, Query(ge=0, le=2**62, description="bytes from the beginning")] = 0,
-        wait_s: Wait = 0,
+        piece: Annotated[Piece, Query()],
     ) -> Response:
         """At most 1 MiB of the newest attempt's log from `offset` on, as it was written. `Log-Next` is where it goes
         on, `Log-Attempt` says which attempt it is, and `Log-Over` is there when nothing will come after it."""
         with context.bell.listen(f"job:{job}") as rung:
             row = await context.read(use_cases.find, who, job)
+            offset = piece.offset
+            if piece.tail:
+                offset = max(offset, logs.size_of(parts.log_of(row.id, row.course.attempt)) - piece.tail)
             part = logs.read(parts.log_of(row.id, row.course.attempt), offset)
-            if not part.content and wait_s > 0 and not row.course.state.over:
-                await bell.wait(rung, wait_s)
+            if not part.content and piece.wait_s > 0 and not row.course.state.over:
+                await bell.wait(rung, piece.wait_s)
                 row = await context.read(use_cases.find, who, job)
                 part = logs.read(parts.log_of(row.id, row.course.attempt), offset)
         headers = _BYTES | {"Log-Next": str(part.next), "Log-Attempt": str(row.course.attempt)}
@@ -258,7 +268,8 @@ def page(work: Work, who: Submitter, which: Which) -> Jobs:
         offset=which.offset,
     )
     bills = Bills(work, [row.id for row in rows])
-    return Jobs(items=[use_cases.show(work, work.context.jobs, row, bills) for row in rows], total=total)
+    tenant = tenants.with_ids(work.tx, [who.tenant_id])[who.tenant_id].name
+    return Jobs(items=[use_cases.show(work, work.context.jobs, row, bills, tenant) for row in rows], total=total)
 
 
 def _show(work: Work, who: Submitter, job: str) -> Job:

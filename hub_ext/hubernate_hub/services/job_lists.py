@@ -1,5 +1,7 @@
 """What a member sees around jobs: who stands in the team's line, and what a job may be made of."""
 
+from sys import maxsize
+
 from hubernate_core.errors import NotFound
 from hubernate_core.job import JobState
 from hubernate_core.job_form import Choice, JobKind
@@ -37,8 +39,8 @@ def line(work: Work, parts: JobParts, who: Submitter) -> list[JobInLine]:
             started_at=row.started_at,
         )
 
-    shown = map(show, jobs.at_work(work.tx, who.tenant_id, _SHOWN))
-    return sorted(shown, key=lambda each: (each.state is JobState.QUEUED, each.position or _SHOWN + each.of))
+    shown = map(show, jobs.at_work(work.tx, who.tenant_id))
+    return sorted(shown, key=lambda each: (each.state is JobState.QUEUED, each.position or maxsize))[:_SHOWN]
 
 
 def kinds(work: Work, who: Submitter) -> tuple[JobKind, ...]:

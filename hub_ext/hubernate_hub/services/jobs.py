@@ -202,7 +202,9 @@ def admit(work: Work, job: JobId) -> JobRow | None:
         tenant.tenant.quota, ledger.held_in(work, tenant.tenant), row.user, wanted(row)
     ):
         return None
-    return store(work, replace(row, exit_code=None), Event.ADMITTED)
+    # What is told of it is the new attempt's from now on.
+    anew = replace(row, exit_code=None, outputs=(), left_out=(), log_bytes=0)
+    return store(work, anew, Event.ADMITTED)
 
 
 def cancel(work: Work, actor: Actor, row: JobRow) -> JobRow:
@@ -235,18 +237,17 @@ def find(work: Work, who: Submitter, job: str) -> JobRow:
     return row
 
 
-def show(work: Work, parts: JobParts | None, row: JobRow, bills: Bills | None = None) -> Job:
-    """A job for people. `bills`: of several, where there are several to show."""
+def show(work: Work, parts: JobParts | None, row: JobRow, bills: Bills | None = None, tenant: str = "") -> Job:
+    """A job for people. `bills`, and the `tenant` by name: of several, where there are several to show."""
     bills = bills or Bills(work, [row.id])
     place = None if parts is None else parts.places.get(row.id)
     course = row.course
     waits = place if course.state == "queued" and row.image else None
-    known = tenants.with_ids(work.tx, [row.tenant_id])
     return Job(
         id=row.id,
         label=row.request.label,
         user=row.user,
-        tenant=known[row.tenant_id].name,
+        tenant=tenant or tenants.with_ids(work.tx, [row.tenant_id])[row.tenant_id].name,
         state=course.state,
         cancelling=course.cancelling,
         why=_why(row, _not_looked_at(row) if waits is None else waits.why),

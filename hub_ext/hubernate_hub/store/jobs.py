@@ -134,12 +134,12 @@ class AtWork:
     started_at: datetime | None
 
 
-def at_work(tx: Tx, tenant: TenantId, limit: int) -> list[AtWork]:
-    """Jobs of a tenant that run, and then those that wait, each in the order in which they were asked for."""
+def at_work(tx: Tx, tenant: TenantId) -> list[AtWork]:
+    """Jobs of a tenant that run or wait, in the order in which they were asked for."""
     which = (jobs.c.id, jobs.c.user, jobs.c.hub_name, jobs.c.state, jobs.c.request["priority"].as_string())
     query = select(*which, jobs.c.profile["name"].as_string(), jobs.c.created_at, jobs.c.started_at)
     query = query.where(jobs.c.tenant_id == tenant, jobs.c.state.not_in(_OVER))
-    rows = tx.execute(query.order_by(jobs.c.state == str(JobState.QUEUED), jobs.c.created_at, jobs.c.id).limit(limit))
+    rows = tx.execute(query.order_by(jobs.c.created_at, jobs.c.id))
     return [
         AtWork(job, user, hub_name, JobState(state), Priority(priority), profile, created_at, started_at)
         for job, user, hub_name, state, priority, profile, created_at, started_at in rows

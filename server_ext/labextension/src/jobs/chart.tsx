@@ -2,6 +2,8 @@
 
 import React from 'react';
 
+import { bounds, ticks } from './scale';
+
 export interface IRun {
   name: string;
   points: { step: number; value: number }[];
@@ -22,25 +24,6 @@ export const lookOf = (number: number): { stroke: string; strokeDasharray: strin
 export function short(value: number): string {
   const size = Math.abs(value);
   return size !== 0 && (size < 1e-3 || size >= 1e6) ? value.toExponential(2) : String(Number(value.toPrecision(4)));
-}
-
-/** Round numbers within the bounds, four or so. */
-export function ticks(low: number, high: number): number[] {
-  const rough = (high - low) / 4;
-  const power = 10 ** Math.floor(Math.log10(rough));
-  const step = ([1, 2, 5, 10].find(each => each * power >= rough) ?? 10) * power;
-  const found: number[] = [];
-  for (let at = Math.ceil(low / step); at * step <= high + step * 1e-9; at += 1) {
-    found.push(at * step);
-  }
-  return found;
-}
-
-function bounds(values: number[]): [number, number] {
-  const low = values.reduce((one, other) => Math.min(one, other), Infinity);
-  const high = values.reduce((one, other) => Math.max(one, other), -Infinity);
-  const room = low === high ? Math.abs(low) * 0.1 || 1 : 0;
-  return [low - room, high + room];
 }
 
 export function Chart({ title, runs }: { title: string; runs: IRun[] }): React.JSX.Element {

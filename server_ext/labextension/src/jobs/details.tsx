@@ -4,7 +4,8 @@ import React from 'react';
 
 import { bytes } from '../data/statistics';
 import { Problem } from '../problem';
-import { cancel, downloadUrl, IJob, IOutput, isOver, keep, rerun } from './jobs';
+import { isRefusal } from './following';
+import { cancel, downloadUrl, IJob, IOutput, isOver, keep, newId, rerun } from './jobs';
 import { Mark } from './state';
 import { duration, moment, standing } from './words';
 
@@ -33,7 +34,12 @@ interface IProps {
 export function Details({ job, now, actions, isOpen, share = null }: IProps): React.JSX.Element {
   const [problem, setProblem] = React.useState<unknown>(null);
   const [busy, setBusy] = React.useState(false);
-  React.useEffect(() => setProblem(null), [job.id]);
+  // Kept until it is answered: of an answer that was lost, asking again makes no second job.
+  const next = React.useRef('');
+  React.useEffect(() => {
+    next.current = newId();
+    setProblem(null);
+  }, [job.id]);
   const attempt = async (deed: () => Promise<void>): Promise<void> => {
     setBusy(true);
     setProblem(null);
@@ -48,6 +54,15 @@ export function Details({ job, now, actions, isOpen, share = null }: IProps): Re
     const told = 'What it wrote to its outputs until then is kept; it does not go on from there.';
     if (await actions.confirm(`Cancel ${job.label}?`, told, 'Cancel the job')) {
       actions.onChanged(await cancel(job.id));
+    }
+  };
+  const again = async (): Promise<void> => {
+    try {
+      actions.onChanged(await rerun(job.id, next.current));
+      next.current = newId();
+    } catch (error) {
+      next.current = isRefusal(error) ? newId() : next.current;
+      throw error;
     }
   };
   return (
@@ -74,7 +89,7 @@ export function Details({ job, now, actions, isOpen, share = null }: IProps): Re
           className="hbn-button"
           disabled={busy}
           title="The same again, in the very environment it ran in"
-          onClick={() => void attempt(async () => actions.onChanged(await rerun(job.id)))}
+          onClick={() => void attempt(again)}
         >
           Run again
         </button>

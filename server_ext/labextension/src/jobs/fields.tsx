@@ -3,6 +3,7 @@
 import React from 'react';
 
 import { ISchema } from './jobs';
+import { meant, written } from './parameters';
 import { duration } from './words';
 
 interface IProps {
@@ -164,17 +165,6 @@ function Pairs({ id, value, onChange }: IPairsProps): React.JSX.Element {
     </div>
   );
 }
-
-/** What was meant: JSON where it is some (`3`, `true`, `[1, 2]`, `"3"`), otherwise the text itself. */
-function meant(text: string): unknown {
-  try {
-    return JSON.parse(text);
-  } catch {
-    return text;
-  }
-}
-
-const written = (value: unknown): string => (typeof value === 'string' && meant(value) === value ? value : JSON.stringify(value));
 
 function hint(schema: ISchema, value: unknown): string {
   return schema.unit === 's' && typeof value === 'number' ? duration(value) : '';

@@ -11,8 +11,24 @@ export interface IPolled<T> {
   again: () => void;
 }
 
+const statusOf = (problem: unknown): number => (problem as { response?: Response } | null)?.response?.status ?? 0;
+
+export const isGone = (problem: unknown): boolean => statusOf(problem) === 404;
+
+/** The platform understood, and did nothing; otherwise the answer may have been lost. */
+export const isRefusal = (problem: unknown): boolean => statusOf(problem) >= 400 && statusOf(problem) < 500;
+
+let last: Promise<unknown> = Promise.resolve();
+
+/** One after another: a browser has six connections to a host, and JupyterLab needs them. */
+function inTurn<T>(ask: () => Promise<T>): Promise<T> {
+  const mine = last.then(ask, ask);
+  last = mine;
+  return mine;
+}
+
 /**
- * The newest answer of `ask`, asked again `everyMs` after each answer; null: once.
+ * The newest answer of `ask`, asked again `everyMs` after each answer, until there is no such thing; null: once.
  *
  * @param key another one: what was found belongs to something else, and is dropped.
  * @param isShown whether anybody sees it.
@@ -29,16 +45,19 @@ export function usePolled<T>(
     let wanted = true;
     let timer = 0;
     const look = async (): Promise<void> => {
+      let more = true;
       if (!document.hidden && isShown()) {
+        more = everyMs !== null;
         try {
-          const found = await ask();
+          const found = await (more ? inTurn(ask) : ask());
           wanted && setKnown({ key, found, problem: null });
         } catch (problem) {
           wanted && setKnown(before => ({ key, found: before?.key === key ? before.found : null, problem }));
+          more &&= !isGone(problem);
         }
       }
-      if (wanted && everyMs !== null) {
-        timer = window.setTimeout(() => void look(), everyMs);
+      if (wanted && more) {
+        timer = window.setTimeout(() => void look(), everyMs ?? PAUSE_MS);
       }
     };
     void look();
@@ -75,14 +94,9 @@ export class Lines {
   private _look: ILook = PLAIN;
   private _number = 0;
   private _decoder = new TextDecoder();
-  cut: boolean;
+  cut = false;
 
-  constructor(
-    private readonly _most: number,
-    begunLate: boolean
-  ) {
-    this.cut = begunLate;
-  }
+  constructor(private readonly _most: number) {}
 
   push(content: Uint8Array): void {
     const parts = (this._last + this._decoder.decode(content, { stream: true })).split('\n');
@@ -112,18 +126,18 @@ export class Lines {
   }
 }
 
-/** The log of a job from `from` (bytes) on, followed until it is over. */
-export function useLog(id: string, from: number, most: number): ILog {
+/** The log of a job from its last `tail` bytes on, followed until it is over, while it is shown. */
+export function useLog(id: string, tail: number, most: number, isShown: () => boolean): ILog {
   const [log, setLog] = React.useState<ILog & { id: string }>({ id, ...NOTHING });
   React.useEffect(() => {
     let wanted = true;
     let timer = 0;
-    let [offset, attempt] = [from, ''];
-    const lines = new Lines(most, from > 0);
+    let [offset, attempt] = [0, ''];
+    const lines = new Lines(most);
     const look = async (): Promise<void> => {
       let pause = PAUSE_MS;
       try {
-        const part = document.hidden ? null : await logPart(id, offset);
+        const part = document.hidden || !isShown() ? null : await inTurn(() => logPart(id, offset, attempt ? 0 : tail));
         if (!wanted) {
           return;
         }
@@ -133,6 +147,7 @@ export function useLog(id: string, from: number, most: number): ILog {
           }
           [offset, attempt, pause] = [0, part.attempt, 0];
         } else if (part) {
+          lines.cut ||= attempt === '' && part.next > part.content.length;
           lines.push(part.content);
           [offset, attempt] = [part.next, part.attempt];
           setLog({ id, lines: lines.shown, cut: lines.cut, over: part.over, problem: null });
@@ -143,6 +158,9 @@ export function useLog(id: string, from: number, most: number): ILog {
         }
       } catch (problem) {
         wanted && setLog({ id, lines: lines.shown, cut: lines.cut, over: false, problem });
+        if (isGone(problem)) {
+          return;
+        }
         pause = AFTER_PROBLEM_MS;
       }
       if (wanted) {

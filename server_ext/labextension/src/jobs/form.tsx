@@ -6,12 +6,14 @@ import React from 'react';
 import { bytes } from '../data/statistics';
 import { Problem } from '../problem';
 import { Field, ListInput } from './fields';
-import { usePolled } from './following';
+import { isRefusal, usePolled } from './following';
 import { jobsIcon } from './icons';
 import { IJob, IKind, IPlan, ISchema, kinds, newId, plan, submit } from './jobs';
+import { changed, Parameters } from './parameters';
 
 const FIRST = ['env', 'profile', 'outputs'];
 const OURS = ['id', 'files', 'work', 'kind'];
+const PARAMETERS = 'work.parameters';
 const TYPING_MS = 500;
 
 export interface IFormActions {
@@ -41,8 +43,13 @@ export class JobForm extends ReactWidget {
   }
 }
 
-/** The kinds that run such a file, each with the option that takes its name. */
-function fitting(all: IKind[], path: string): { kind: IKind; main: string }[] {
+/** A kind that runs the file, and its option that takes the file's name. */
+interface IChosen {
+  kind: IKind;
+  main: string;
+}
+
+function fitting(all: IKind[], path: string): IChosen[] {
   return all.flatMap(kind => {
     const options = Object.entries(kind.schema.properties?.work.properties ?? {});
     const main = options.find(([, { format, pattern }]) => format === 'path' && new RegExp(pattern ?? '').test(path));
@@ -66,7 +73,11 @@ function Form({ first, save, onSubmitted, onCancel }: { first: string } & IFormA
   const [asked, setAsked] = React.useState({ path: first, patterns: null as string[] | null });
   const [problem, setProblem] = React.useState<unknown>(null);
   const [busy, setBusy] = React.useState(false);
-  const id = React.useRef(newId());
+  // The same request keeps its id, so that one whose answer was lost is not made twice; another one has another.
+  const id = React.useRef('');
+  React.useEffect(() => {
+    id.current = newId();
+  }, [path, which, values, patterns]);
 
   React.useEffect(() => {
     const timer = window.setTimeout(() => setAsked({ path, patterns }), TYPING_MS);
@@ -84,11 +95,16 @@ function Form({ first, save, onSubmitted, onCancel }: { first: string } & IFormA
     setBusy(true);
     setProblem(null);
     try {
-      await save(path);
-      const request = { ...requestOf(chosen, values, path), id: id.current };
+      if (await save(path)) {
+        id.current = newId();
+      }
+      const request = { ...requestOf(chosen, values, path, planned.found?.parameters ?? {}), id: id.current };
       onSubmitted(await submit(path, patterns, request));
       return;
     } catch (error) {
+      if (isRefusal(error)) {
+        id.current = newId();
+      }
       setProblem(error);
     }
     setBusy(false);
@@ -123,7 +139,10 @@ function Form({ first, save, onSubmitted, onCancel }: { first: string } & IFormA
           spellCheck={false}
           placeholder="folder/train.py"
           value={path}
-          onChange={event => setPath(event.target.value)}
+          onChange={event => {
+            setPath(event.target.value);
+            setValues(({ [PARAMETERS]: another, ...rest }) => rest);
+          }}
         />
       </div>
       {known.problem !== null && <Problem error={known.problem} onAgain={known.again} />}
@@ -147,7 +166,7 @@ function Form({ first, save, onSubmitted, onCancel }: { first: string } & IFormA
           {Object.entries(chosen.kind.schema.properties?.work.properties ?? {})
             .filter(([name]) => !OURS.includes(name) && name !== chosen.main)
             .map(([name, schema]) =>
-              field(`work.${name}`, resolved(schema, chosen.kind.schema), name === 'parameters' ? planned.found?.parameters : undefined)
+              field(`work.${name}`, resolved(schema, chosen.kind.schema), `work.${name}` === PARAMETERS ? planned.found?.parameters : undefined)
             )}
           <Sent planned={planned.found} problem={planned.problem} patterns={patterns} onChange={setPatterns} />
           {options(chosen.kind, true).map(([name, schema]) => field(name, schema))}
@@ -157,7 +176,7 @@ function Form({ first, save, onSubmitted, onCancel }: { first: string } & IFormA
           </details>
         </>
       )}
-      {problem !== null && !shownAt(wrong.field, chosen?.kind) && <Problem error={problem} />}
+      {problem !== null && !(chosen && shownAt(wrong.field, chosen)) && <Problem error={problem} />}
       <div className="hbn-actions">
         <button className="hbn-button hbn-mod-first" type="submit" disabled={busy || !chosen || planned.problem !== null}>
           {busy ? 'Sending…' : 'Submit'}
@@ -218,7 +237,7 @@ function options(kind: IKind, first: boolean): [string, ISchema][] {
 }
 
 /** What was changed by hand; the rest is the platform's to fill in, but what the form showed as chosen. */
-function requestOf({ kind, main }: { kind: IKind; main: string }, values: Values, path: string): object {
+function requestOf({ kind, main }: IChosen, values: Values, path: string, own: Parameters): object {
   const work: Values = { kind: kind.name, [main]: path.split('/').pop() };
   const request: Values = { env: kind.schema.properties?.env?.default };
   for (const [key, value] of Object.entries(values)) {
@@ -228,7 +247,7 @@ function requestOf({ kind, main }: { kind: IKind; main: string }, values: Values
     if (!key.startsWith('work.')) {
       request[key] = value;
     } else if (key.slice(5) in (kind.schema.properties?.work.properties ?? {})) {
-      work[key.slice(5)] = value;
+      work[key.slice(5)] = key === PARAMETERS ? changed(value as Parameters, own) : value;
     }
   }
   return { ...request, work };
@@ -240,8 +259,8 @@ function fieldOf(problem: unknown): { field: string; reason: string } {
   return { field: found?.[1] ?? '', reason: found?.[2] ?? '' };
 }
 
-function shownAt(field: string, kind: IKind | undefined): boolean {
-  const properties = kind?.schema.properties ?? {};
-  const name = field.replace(/^work\./, '');
-  return FIRST.includes(name) || (field.startsWith('work.') && name in (properties.work?.properties ?? {}));
+/** Whether a field that can be seen says what is wrong with it. */
+function shownAt(field: string, { kind, main }: IChosen): boolean {
+  const work = Object.keys(kind.schema.properties?.work.properties ?? {}).filter(name => !OURS.includes(name) && name !== main);
+  return FIRST.includes(field) || work.some(name => field === `work.${name}`);
 }

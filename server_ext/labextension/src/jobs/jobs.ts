@@ -41,7 +41,6 @@ export interface IJob {
   exit_code: number | null;
   outputs: IOutput[];
   left_out: string[];
-  log_bytes: number;
   request: { env: string; priority: string; retries: number; timeout_s: number };
   created_at: string;
   started_at: string | null;
@@ -116,7 +115,8 @@ export const one = (id: string): Promise<IJob> => ask(`jobs/${id}`);
 
 export const cancel = (id: string): Promise<IJob> => ask(`jobs/${id}/cancel`, {});
 
-export const rerun = (id: string): Promise<IJob> => ask(`jobs/${id}/rerun`, { id: newId() });
+/** The same again, as the job `next`. */
+export const rerun = (id: string, next: string): Promise<IJob> => ask(`jobs/${id}/rerun`, { id: next });
 
 export const plan = (path: string, files: string[] | null): Promise<IPlan> => ask('job-files', { path, files });
 
@@ -131,9 +131,9 @@ export const keep = async (id: string, path: string): Promise<string> =>
 export const downloadUrl = (id: string, path: string): string =>
   URLExt.join(PageConfig.getBaseUrl(), `hubernate/api/jobs/${id}/output`) + `?${new URLSearchParams({ path })}`;
 
-/** A piece of the log, of 1 MiB at most; an empty one where nothing more was written yet. */
-export async function logPart(id: string, offset: number): Promise<IPart> {
-  const answer = await askFor(`jobs/${id}/log?offset=${offset}`);
+/** A piece of the log, of 1 MiB at most, not before its last `tail` bytes (0: all); empty: nothing more was written yet. */
+export async function logPart(id: string, offset: number, tail = 0): Promise<IPart> {
+  const answer = await askFor(`jobs/${id}/log?offset=${offset}&tail=${tail}`);
   return {
     content: new Uint8Array(await answer.arrayBuffer()),
     next: Number(answer.headers.get('Log-Next')),
@@ -142,14 +142,5 @@ export async function logPart(id: string, offset: number): Promise<IPart> {
   };
 }
 
-/** What the job measured; nothing where the platform keeps no metrics. */
-export async function metrics(id: string): Promise<ISeries[]> {
-  try {
-    return (await ask<{ series: ISeries[] }>(`jobs/${id}/metrics`)).series;
-  } catch (problem) {
-    if ((problem as { response?: Response }).response?.status === 404) {
-      return [];
-    }
-    throw problem;
-  }
-}
+/** What the job measured. */
+export const metrics = async (id: string): Promise<ISeries[]> => (await ask<{ series: ISeries[] }>(`jobs/${id}/metrics`)).series;

@@ -5,16 +5,16 @@ import React from 'react';
 import { Problem } from '../problem';
 import { Chart } from './chart';
 import { usePolled } from './following';
-import { IJob, isOver, metrics } from './jobs';
+import { IJob, ISeries, isOver, metrics } from './jobs';
 
 const [EVERY_MS, AT_ONCE] = [5000, 8];
 
 /** At most eight of the jobs are asked for. */
-export function Measured({ jobs }: { jobs: IJob[] }): React.JSX.Element | null {
+export function Measured({ jobs, isShown }: { jobs: IJob[]; isShown: () => boolean }): React.JSX.Element | null {
   const asked = jobs.slice(0, AT_ONCE);
   const every = asked.every(isOver) ? null : EVERY_MS;
   const key = asked.map(({ id, state }) => `${id}/${isOver({ state })}`).join(' ');
-  const { found, problem, again } = usePolled(key, () => Promise.all(asked.map(({ id }) => metrics(id))), every);
+  const { found, problem, again } = usePolled(key, () => inOrder(asked), every, isShown);
   const names = [...new Set((found ?? []).flatMap(series => series.map(({ name }) => name)))].sort();
   if (problem !== null) {
     return <Problem error={problem} onAgain={again} />;
@@ -42,4 +42,12 @@ export function Measured({ jobs }: { jobs: IJob[] }): React.JSX.Element | null {
       ))}
     </section>
   );
+}
+
+async function inOrder(jobs: IJob[]): Promise<ISeries[][]> {
+  const found: ISeries[][] = [];
+  for (const { id } of jobs) {
+    found.push(await metrics(id));
+  }
+  return found;
 }

@@ -12,7 +12,7 @@ import { IInLine, IJob, line, mine } from './jobs';
 import { Mark } from './state';
 import { age, standing } from './words';
 
-const [EVERY_MS, PAGE] = [2000, 100];
+const [EVERY_MS, PAGE, MOST] = [5000, 100, 500];
 
 export interface IPanelActions extends IJobActions {
   onNew: () => void;
@@ -20,7 +20,7 @@ export interface IPanelActions extends IJobActions {
 }
 
 export class JobsPanel extends ReactWidget {
-  private _chosen = '';
+  private _chosen = { id: '' };
 
   constructor(private readonly _actions: IPanelActions) {
     super();
@@ -30,9 +30,9 @@ export class JobsPanel extends ReactWidget {
     this.title.caption = 'Jobs';
   }
 
-  /** Select a job, by its id. */
+  /** Select a job, by its id, and look at it anew. */
   choose(id: string): void {
-    this._chosen = id;
+    this._chosen = { id };
     this.update();
   }
 
@@ -47,7 +47,7 @@ export class JobsPanel extends ReactWidget {
 }
 
 interface IProps {
-  chosen: string;
+  chosen: { id: string };
   actions: IPanelActions;
   isShown: () => boolean;
 }
@@ -58,9 +58,9 @@ function Panel({ chosen, actions, isShown }: IProps): React.JSX.Element {
   const [selected, setSelected] = React.useState<string[]>([]);
   const [limit, setLimit] = React.useState(PAGE);
   React.useEffect(() => {
-    if (chosen) {
+    if (chosen.id) {
       setWhose('mine');
-      setSelected([chosen]);
+      setSelected([chosen.id]);
     }
   }, [chosen]);
   const shown = isShown();
@@ -133,9 +133,9 @@ function Panel({ chosen, actions, isShown }: IProps): React.JSX.Element {
               onOpen={() => actions.onOpen(job)}
             />
           ))}
-          {own.found && own.found.total > limit && (
+          {own.found && own.found.total > limit && limit < MOST && (
             <li role="presentation">
-              <button className="hbn-more" onClick={() => setLimit(Math.min(500, limit + PAGE))}>
+              <button className="hbn-more" onClick={() => setLimit(Math.min(MOST, limit + PAGE))}>
                 Show older
               </button>
             </li>

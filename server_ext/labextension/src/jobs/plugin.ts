@@ -36,10 +36,12 @@ export const jobs: JupyterFrontEndPlugin<void> = {
   ): void => {
     const show = (widget: Widget): void => {
       const known = [...shell.widgets('main')].find(({ id }) => id === widget.id);
-      if (!known) {
+      if (known) {
+        widget.dispose();
+      } else {
         shell.add(widget, 'main');
       }
-      shell.activateById(widget.id);
+      shell.activateById((known ?? widget).id);
     };
     const actions: IPanelActions = {
       onOpen: job => show(new JobView(job, actions)),

@@ -5,14 +5,14 @@ import React from 'react';
 
 import { Problem } from '../problem';
 import { Details, IJobActions } from './details';
-import { useLog, usePolled } from './following';
+import { isGone, useLog, usePolled } from './following';
 import { jobsIcon } from './icons';
 import { IJob, isOver, one } from './jobs';
 import { Log, textOf } from './log';
 import { Measured } from './measured';
 import { progress } from './words';
 
-const [EVERY_MS, LINES, BEGIN_BYTES] = [1000, 2000, 256 * 1024];
+const [EVERY_MS, COMPARED_EVERY_MS, LINES, BEGIN_BYTES] = [1000, 5000, 2000, 256 * 1024];
 
 /** One job. */
 export class JobView extends ReactWidget {
@@ -30,7 +30,7 @@ export class JobView extends ReactWidget {
   }
 
   render(): React.JSX.Element {
-    return <One first={this._job} actions={this._actions} />;
+    return <One first={this._job} actions={this._actions} isShown={() => this.isVisible} />;
   }
 }
 
@@ -46,25 +46,49 @@ export class ComparedView extends ReactWidget {
   }
 
   render(): React.JSX.Element {
-    return <Measured jobs={this._jobs} />;
+    return <Compared first={this._jobs} isShown={() => this.isVisible} />;
   }
 }
 
-function One({ first, actions }: { first: IJob; actions: IJobActions }): React.JSX.Element {
+function Compared({ first, isShown }: { first: IJob[]; isShown: () => boolean }): React.JSX.Element {
+  const [jobs, setJobs] = React.useState(first);
+  const look = async (): Promise<void> => {
+    const next: IJob[] = [];
+    for (const job of jobs) {
+      next.push(isOver(job) ? job : await one(job.id));
+    }
+    setJobs(next);
+  };
+  const going = jobs.filter(job => !isOver(job)).map(({ id }) => id);
+  usePolled(going.join(' '), look, going.length ? COMPARED_EVERY_MS : null, isShown);
+  return <Measured jobs={jobs} isShown={isShown} />;
+}
+
+interface IOneProps {
+  first: IJob;
+  actions: IJobActions;
+  isShown: () => boolean;
+}
+
+function One({ first, actions, isShown }: IOneProps): React.JSX.Element {
   const [over, setOver] = React.useState(isOver(first));
-  const { found, problem } = usePolled(`${first.id} ${over}`, () => one(first.id), over ? null : EVERY_MS);
+  const { found, problem } = usePolled(`${first.id} ${over}`, () => one(first.id), over ? null : EVERY_MS, isShown);
   const known = React.useRef(first);
   known.current = found ?? known.current;
   const job = known.current;
   React.useEffect(() => setOver(isOver(job)), [job.state]);
-  const log = useLog(job.id, Math.max(0, first.log_bytes - BEGIN_BYTES), LINES);
+  const log = useLog(job.id, BEGIN_BYTES, LINES, isShown);
   const share = job.state === 'running' ? progress(log.lines.slice(-20).map(textOf)) : null;
   return (
     <>
       {problem !== null && <Problem error={problem} />}
       <Details job={job} now={Date.now()} actions={actions} isOpen share={share} />
-      <Measured jobs={[job]} />
-      <Log log={log} />
+      {!isGone(problem) && (
+        <>
+          <Measured jobs={[job]} isShown={isShown} />
+          <Log log={log} />
+        </>
+      )}
     </>
   );
 }

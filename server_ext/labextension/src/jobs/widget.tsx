@@ -79,13 +79,13 @@ function Live({ id, then, onOpen, isShown }: IProps): React.JSX.Element {
         </button>
       </h3>
       {job.why && <p className={job.state === 'failed' ? 'hbn-Job-why hbn-mod-bad' : 'hbn-Job-why'}>{job.why}</p>}
-      {job.state !== 'queued' && <Tail key={job.attempt} job={job} />}
+      {job.state !== 'queued' && <Tail key={job.attempt} job={job} isShown={isShown} />}
     </section>
   );
 }
 
-function Tail({ job }: { job: IJob }): React.JSX.Element | null {
-  const { lines } = useLog(job.id, Math.max(0, job.log_bytes - BEGIN_BYTES), LINES);
+function Tail({ job, isShown }: { job: IJob; isShown: () => boolean }): React.JSX.Element | null {
+  const { lines } = useLog(job.id, BEGIN_BYTES, LINES, isShown);
   const texts = lines.slice(-LINES).map(textOf);
   const share = job.state === 'running' ? progress(texts) : null;
   return (
