@@ -8,13 +8,11 @@ hubernate.submit(train, 0.1, epochs=3).result()
 
 import sys
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from datetime import datetime
 from html import escape
-from math import nan
 from pathlib import Path
 from time import monotonic
 from types import MappingProxyType, SimpleNamespace
-from typing import IO, Any, NamedTuple
+from typing import IO, Any
 
 from hubernate_core.errors import InvalidInput, NotFound, Unavailable
 from hubernate_core.job import JobState
@@ -22,6 +20,7 @@ from hubernate_core.names import new_id
 
 from . import function
 from .function import JobFailed
+from .job_output import JobOutput, MetricPoint, metric_point
 from .link import Link, find_place
 from .snapshot import choose, pack
 
@@ -153,42 +152,6 @@ def work_of(what: str, args: Iterable[str], parameters: Mapping[str, Any] | None
     return {"kind": "script", "script": what, "args": [str(each) for each in args]}
 
 
-class MetricPoint(NamedTuple):
-    """One value of a metric; NaN where it was no finite number. `pandas.DataFrame` takes a list of them."""
-
-    step: int
-    value: float
-    at: datetime
-
-
-def _point(step: int, value: float | None, at: str) -> MetricPoint:
-    return MetricPoint(step, nan if value is None else value, datetime.fromisoformat(at))
-
-
-class JobOutput:
-    """A file that was kept of a job."""
-
-    def __init__(self, link: Link, job: str, path: str, size: int) -> None:
-        self._link, self._job, self.path, self.size = link, job, path, size
-
-    def read(self) -> bytes:
-        """Its content."""
-        with self._link.stream("GET", f"/{self._job}/output", path=self.path) as answer:
-            return answer.read()
-
-    def save(self, folder: str | Path = ".") -> Path:
-        """Write it below `folder`, by its own path; what is there by that name is replaced."""
-        target = Path(folder) / self.path
-        target.parent.mkdir(parents=True, exist_ok=True)
-        with self._link.stream("GET", f"/{self._job}/output", path=self.path) as answer, target.open("wb") as file:
-            for piece in answer:
-                file.write(piece)
-        return target
-
-    def __repr__(self) -> str:
-        return f"<output {self.path}, {self.size} bytes>"
-
-
 class Job:
     """A job. `info` is what was last heard of it: the fields of the API's `Job`."""
 
@@ -283,7 +246,7 @@ class Job:
     def metrics(self) -> dict[str, list[MetricPoint]]:
         """What it said by `hubernate.log_metric`, and numbers that its function returned: the points of each name."""
         found = self._link.get(f"/{self.id}/metrics")["series"]
-        return {each["name"]: [_point(**point) for point in each["points"]] for each in found}
+        return {each["name"]: [metric_point(**point) for point in each["points"]] for each in found}
 
     def outputs(self) -> list[JobOutput]:
         """What was kept of it."""

@@ -16,7 +16,8 @@ from jupyter_server.base.handlers import APIHandler
 from tornado import web
 from tornado.iostream import StreamClosedError
 
-from hubernate.job import JobOutput, submit_by
+from hubernate.job import submit_by
+from hubernate.job_output import JobOutput
 from hubernate.link import CHUNK, Link, find_place
 from hubernate.snapshot import choose
 from hubernate_core.errors import Conflict, HubernateError, InvalidInput, NotAllowed, NotFound, OverQuota

@@ -10,7 +10,6 @@ import time
 from collections.abc import Awaitable, Callable
 from dataclasses import replace
 from datetime import timedelta
-from pathlib import Path
 from tempfile import TemporaryFile
 
 from hubernate_core import names
@@ -25,10 +24,11 @@ from ..services.job_course import store
 from ..store import job_attempts, jobs, tenants
 from ..store.jobs import JobRow
 from .engine import State
-from .files import disk_is_full, pack, pack_outputs
+from .files import pack, pack_outputs
+from .keeping import before_of, former, keep
 from .logs import LogWriter, RawLog, drop, size_of
 from .measures import Measures, make_raw
-from .outputs import Kept, collect
+from .outputs import Kept
 from .parts import JobParts
 
 FAILURES_MAX = 5
@@ -85,7 +85,7 @@ class Attempt:
         else:
             if state.ended or stopping:
                 event, reason = self._judge(state, stopped_by_us=stopping)
-                kept = self._former(f"nothing of the outputs could be kept: {shorten(problem, 300)}")
+                kept = former(self._parts, self._row, f"nothing of the outputs could be kept: {shorten(problem, 300)}")
                 await self._end(event, reason, state.exit_code, kept)
 
     async def _run(self) -> None:
@@ -95,7 +95,7 @@ class Attempt:
         state = await self._parts.engine.state(self._name)
         if not state.ended:
             raise Unavailable("the engine said that the job ended, and it runs; it is taken up again")
-        kept = await self._keep()
+        kept = await keep(self._parts, self._row, self._name)
         event, reason = self._judge(state, stopped_by_us=stopped)
         await self._end(event, reason, state.exit_code, kept)
 
@@ -120,18 +120,13 @@ class Attempt:
                 await engine.put(self._name, tar)
             if await self._goes_on():
                 with TemporaryFile() as tar:
-                    await asyncio.to_thread(pack_outputs, self._before, row.request.work, tar)
+                    await asyncio.to_thread(pack_outputs, before_of(self._parts, self._row), row.request.work, tar)
                     await engine.put(self._name, tar)
             await engine.start(self._name)
         if row.course.state is JobState.STARTING:
             self._row = await self._context.write(_started, row)
             self._tell()
         return True
-
-    @property
-    def _before(self) -> Path:
-        """What was kept of the attempt before."""
-        return self._parts.outputs_of(self._row.id, self._row.course.attempt - 1)
 
     async def _goes_on(self) -> bool:
         """Whether the attempt before made room for another job: then its outputs are put back."""
@@ -233,30 +228,6 @@ class Attempt:
         timeout = timedelta(seconds=present.request.timeout_s)
         asked = present.course.cancelling or present.course.preempt_at is not None
         return asked or timed_out(present.course, timeout, self._context.clock())
-
-    async def _keep(self) -> Kept:
-        row, parts = self._row, self._parts
-        target = parts.outputs_of(row.id, row.course.attempt)
-        paths, most = (*row.request.work.keeps, *row.request.outputs), parts.settings.outputs_max_bytes
-        if not paths:
-            return Kept()
-        if disk_is_full(parts.folder):
-            return self._former("none of the outputs was kept: the platform's disk is nearly full. Ask an admin")
-        drop(target)
-        kept = await parts.engine.copy(
-            "keep the job's outputs", lambda client: collect(client, self._name, paths, target, most)
-        )
-        drop(self._before)  # what it went on with is among what it left
-        return kept
-
-    def _former(self, why: str) -> Kept:
-        """Where nothing could be kept: what was put back from the attempt before, for the next one to go on with."""
-        target = self._parts.outputs_of(self._row.id, self._row.course.attempt)
-        if not self._before.is_dir():
-            return Kept(left_out=[why])
-        drop(target)
-        self._before.rename(target)
-        return Kept(list(self._row.outputs), [why])
 
     def _judge(self, state: State, *, stopped_by_us: bool) -> tuple[Event, str]:
         row = self._row

@@ -46,6 +46,12 @@ class Kept:
             self.left_out.append(f"{shorten(path, 200)}: {why}")
 
 
+def kept_in(folder: Path) -> list[Output]:
+    """The files that are kept in a folder; none where there is no folder."""
+    files = sorted(each for each in folder.rglob("*") if each.is_file() and not each.is_symlink())
+    return [Output(path=each.relative_to(folder).as_posix(), size=each.stat().st_size) for each in files]
+
+
 class _Enough(Exception):
     """Nothing more is to be kept of this job; the text says why."""
 
