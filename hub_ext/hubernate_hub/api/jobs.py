@@ -204,8 +204,9 @@ def _kept(router: APIRouter, Asking: Any) -> None:
         job: str,
         piece: Annotated[Piece, Query()],
     ) -> Response:
-        """At most 1 MiB of the newest attempt's log from `offset` on, as it was written. `Log-Next` is where it goes
-        on, `Log-Attempt` says which attempt it is, and `Log-Over` is there when nothing will come after it."""
+        """At most 1 MiB of the newest attempt's log from `offset` on, or within its last `tail` bytes, as it was
+        written. `Log-Next` is where it goes on, `Log-Attempt` says which attempt it is, and `Log-Over` is there when
+        nothing will come after it."""
         with context.bell.listen(f"job:{job}") as rung:
             row = await context.read(use_cases.find, who, job)
             offset = piece.offset
