@@ -16,7 +16,7 @@ from hubernate_hub.config import HubernateService
 from hubernate_hub.context import Context, Work
 from hubernate_hub.hub_client import HubUser
 from hubernate_hub.reconcile.schedules import ScheduleRounds
-from hubernate_hub.services import schedules as use_cases
+from hubernate_hub.services import schedule_times
 from hubernate_hub.store import schedules, tenants
 from hubernate_hub.store.schedules import ScheduleRow
 from support.platform_service import Clock, write_state
@@ -89,5 +89,5 @@ def test_one_that_follows_waits_for_the_first_save(context: Context) -> None:
     context.store.now(schedules.save, waits)
     parts = context.jobs
     assert parts is not None
-    context.store.now(lambda tx: use_cases.look(Work(tx, context, context.clock()), parts, row.id))
+    context.store.now(lambda tx: schedule_times.look(Work(tx, context, context.clock()), parts, row.id))
     assert context.store.now(schedules.get, row.id) == waits, "its time stays due until there is a save"

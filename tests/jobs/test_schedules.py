@@ -16,8 +16,7 @@ import uvicorn
 
 from hubernate_core.names import ScheduleId, new_id
 from hubernate_hub.context import Work
-from hubernate_hub.services import retention
-from hubernate_hub.services import schedules as use_cases
+from hubernate_hub.services import retention, schedule_times
 from hubernate_hub.store import schedules
 from support.engine import BaseImage
 from support.fake_hub import FakeHub
@@ -134,7 +133,7 @@ def test_two_that_look_at_once_and_one_that_breaks_off_run_it_once(
 
     def look_at(key: ScheduleId) -> None:
         now = times[key].astimezone(UTC)
-        context.store.now(lambda tx: use_cases.look(Work(tx, context, now), parts, key))
+        context.store.now(lambda tx: schedule_times.look(Work(tx, context, now), parts, key))
 
     monkeypatch.setattr(schedules, "save", breaks)
     with pytest.raises(Broke):

@@ -9,6 +9,7 @@ from hubernate_core.names import TenantId
 from ..apart import apart
 from ..context import Context
 from ..jobs.parts import JobParts
+from ..services import schedule_times
 from ..services import schedules as use_cases
 from ..store import schedules
 from ..store.schedules import ScheduleRow
@@ -39,10 +40,10 @@ class ScheduleRounds:
     async def _look(self, row: ScheduleRow, out: _Out) -> None:
         context, left = self._context, await self._left(row, out)
         try:
-            bells = await context.write(use_cases.look, self._parts, row.id, left=left)
+            bells = await context.write(schedule_times.look, self._parts, row.id, left=left)
         except (UserError, Broken) as problem:
             _log.info("a scheduled job was refused", extra={"schedule": row.id, "error": problem.message})
-            bells = await context.write(use_cases.look, self._parts, row.id, left=left, refused=problem.message)
+            bells = await context.write(schedule_times.look, self._parts, row.id, left=left, refused=problem.message)
         context.bell.ring(*bells)
 
     async def _left(self, row: ScheduleRow, out: _Out) -> bool:
