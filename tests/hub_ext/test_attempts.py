@@ -16,6 +16,7 @@ from hubernate_core.job_view import Output
 from hubernate_core.names import JobId, TenantId
 from hubernate_core.profile import Profile
 from hubernate_hub.jobs import attempt as module
+from hubernate_hub.jobs import engine
 from hubernate_hub.jobs.attempt import Attempt
 from hubernate_hub.jobs.engine import State
 from hubernate_hub.store.jobs import JobRow
@@ -59,6 +60,13 @@ def test_what_came_to_its_end_just_before_it_was_asked_to_make_room_is_not_run_a
     ends = {seconds: State("exited", 0, False, asked + timedelta(seconds=seconds)) for seconds in (-0.1, 0.1)}
     judged = [made._judge(each, stopped_by_us=True)[0] for each in ends.values()]
     assert judged == [Event.ENDED_WELL, Event.PREEMPTED]
+
+
+def test_when_a_container_ended_is_not_cut_to_seconds() -> None:
+    second = datetime(2026, 11, 25, 18, 29, 34, tzinfo=UTC)
+    assert engine._moment("2026-11-25T18:29:34.872692123Z") == second + timedelta(microseconds=872692)
+    assert engine._moment("2026-11-25T18:29:34Z") == second
+    assert engine._moment("0001-01-01T00:00:00Z") is None
 
 
 def test_outputs_of_the_attempt_before_stay_until_newer_ones_are_kept(

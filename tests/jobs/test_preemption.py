@@ -70,8 +70,8 @@ def test_one_that_waits_for_its_persons_own_limit_does_not_stand_before_others(p
     bob.until(low, "running")
     second = ada.submit("true", priority="high")
     soon("it waits", lambda: ada.job(second)["position"] == 1)
-    eve.until(eve.submit("true"))
-    assert bob.job(low)["preempted"] == 1
+    assert eve.until(eve.submit("true"))["state"] == "succeeded"
+    assert bob.job(low)["preempted"] == 1, bob.job(low)["why"]
     assert ada.job(second)["state"] == "queued"
     for who, job in ((ada, second), (ada, first), (bob, low)):
         who.cancel(job)

@@ -226,10 +226,12 @@ def _attempt(row: dict[str, Any]) -> Attempt | None:
 
 
 def _moment(text: str) -> datetime | None:
-    """RFC 3339 with nanoseconds, as the engine writes it; the year 1 is never."""
+    """RFC 3339 with nanoseconds, as the engine writes it; the year 1 is never. Cut to seconds it would lie before what
+    came before it.
+    """
     if not text or text.startswith("0001"):
         return None
-    return datetime.fromisoformat(text[:19]).replace(tzinfo=UTC)
+    return datetime.fromisoformat(text).astimezone(UTC)
 
 
 def _has_image(client: APIClient, reference: str) -> bool:
