@@ -29,7 +29,7 @@ def test_a_person_finds_looks_at_and_reads_data_in_jupyterlab(platform: Installa
     ada.at_rest().start(profile="base", tenant="research", start="clean")
     with visiting(platform.url, "panel") as visitor:
         visitor.log_in("ada", platform.accounts()["user_password"])
-        visitor.page.goto(f"{platform.url}/user/ada/lab")
+        visitor.page.goto(f"{platform.url}/user/ada/lab?reset")  # not what an earlier test left open
         visitor.lab_is_open()
         visitor.new_notebook()
         visitor.page.get_by_role("tab", name="Data").click()

@@ -14,9 +14,9 @@ pytestmark = [pytest.mark.platform, pytest.mark.docker, pytest.mark.timeout(600)
 
 
 @pytest.fixture
-def doomed(tmp_path: Path) -> Iterator[Installation]:
-    """A platform of this test's own: it comes to harm."""
-    with installed(tmp_path / "state") as running:
+def doomed(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Installation]:
+    """A platform of this test's own: it comes to harm. In a short path, as its sockets need."""
+    with installed(tmp_path_factory.mktemp("doomed")) as running:
         yield running
 
 

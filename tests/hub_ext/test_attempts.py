@@ -15,8 +15,7 @@ from hubernate_core.job_request import JobRequest
 from hubernate_core.job_view import Output
 from hubernate_core.names import JobId, TenantId
 from hubernate_core.profile import Profile
-from hubernate_hub.jobs import attempt as module
-from hubernate_hub.jobs import engine
+from hubernate_hub.jobs import engine, keeping
 from hubernate_hub.jobs.attempt import Attempt
 from hubernate_hub.jobs.engine import State
 from hubernate_hub.store.jobs import JobRow
@@ -73,12 +72,12 @@ def test_outputs_of_the_attempt_before_stay_until_newer_ones_are_kept(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     made = attempt(tmp_path)
-    monkeypatch.setattr(module, "disk_is_full", lambda _: False)
+    monkeypatch.setattr(keeping, "disk_is_full", lambda _: False)
     with pytest.raises(Unavailable):
-        asyncio.run(made._keep())
+        asyncio.run(keeping.keep(made._parts, made._row, made._name))
     assert (tmp_path / "outputs-1" / "seen").read_text() == "1\n", "the next look may find the engine again"
-    monkeypatch.setattr(module, "disk_is_full", lambda _: True)
-    kept = asyncio.run(made._keep())
+    monkeypatch.setattr(keeping, "disk_is_full", lambda _: True)
+    kept = asyncio.run(keeping.keep(made._parts, made._row, made._name))
     assert (tmp_path / "outputs-2" / "seen").read_text() == "1\n", "what a third attempt goes on with"
     assert [each.path for each in kept.outputs] == ["seen"]
     assert "nearly full" in kept.left_out[0]

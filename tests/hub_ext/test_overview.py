@@ -169,16 +169,16 @@ def test_the_form_of_prices_has_what_is_counted_here_and_what_has_a_price(servic
     def resources() -> list[str]:
         return re.findall(r'data-price="([^"]+)"', page(service, root, "/overview")[1])
 
-    assert resources() == ["servers", "cpu", "memory", "checkpoint_bytes"]
+    assert resources() == ["servers", "jobs", "cpu", "memory", "checkpoint_bytes"]
     context.settings.backend = "kubernetes"
     try:
-        assert resources() == ["servers", "cpu", "memory", "amd.com/gpu", "storage", "checkpoint_bytes"]
+        assert resources() == ["servers", "jobs", "cpu", "memory", "amd.com/gpu", "storage", "checkpoint_bytes"]
     finally:
         context.settings.backend = "docker"
     later = {"currency": "EUR", "prices": {"nvidia.com/gpu": "2", "storage": "1"}}
     root("PUT", "/prices", json=later)
     root("PUT", "/prices", json=later | {"prices": {"cpu": "7"}, "since": "2999-01-31"})
-    assert resources() == ["servers", "cpu", "memory", "nvidia.com/gpu", "storage", "checkpoint_bytes"]
+    assert resources() == ["servers", "jobs", "cpu", "memory", "nvidia.com/gpu", "storage", "checkpoint_bytes"]
     assert "Another list begins on 31 January 2999" in page(service, root, "/overview")[1]
 
 

@@ -97,7 +97,7 @@ def test_a_checkpoint_that_a_job_waits_for_is_not_deleted(place: Site, started: 
     job = ada.submit("true", env=f"checkpoint:{older['id']}", profile="")
     kept = ada.ask("DELETE", f"/checkpoints/{older['id']}")
     assert kept.status_code == 409
-    assert "or a job stands on this checkpoint" in kept.json()["detail"]
+    assert "a job or a schedule stands on this checkpoint" in kept.json()["detail"]
     ada.cancel(job)
     assert ada.ask("DELETE", f"/checkpoints/{older['id']}").status_code == 204
     ada.cancel(blocker)

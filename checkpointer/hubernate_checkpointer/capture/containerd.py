@@ -233,7 +233,7 @@ class Containerd(CriImages):
             try:
                 self._client.ask(f"{_TASKS}/Kill", request, Empty)
             except NotFound:
-                return  # it ended by itself
+                wait_s = _KILL_S  # it ended by itself, which containerd says a moment later
             if self._ends(runtime_id, wait_s):
                 return
         raise Unavailable(f"stop: containerd's task {runtime_id[:12]} does not end, not even by SIGKILL")
