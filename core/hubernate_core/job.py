@@ -40,7 +40,9 @@ _OVER = frozenset({JobState.SUCCEEDED, JobState.FAILED, JobState.CANCELLED})
 
 
 class Priority(StrEnum):
-    """Which jobs of a tenant go first. Where the team wants it, a higher one may take the place of a lower one."""
+    """Which jobs of a tenant go first, in this order. Where the team wants it, a higher one may take the place of a
+    lower one.
+    """
 
     HIGH = "high"
     NORMAL = "normal"

@@ -11,8 +11,6 @@ from .queue import Standing, Wait, settle, why_not
 from .quota import Books, Holding, Quota
 from .turns import Waiting, in_turn
 
-_FIRST_TO_LAST = (Priority.HIGH, Priority.NORMAL, Priority.LOW)
-
 
 @dataclass(frozen=True)
 class QueuedJob:
@@ -56,7 +54,7 @@ def line(
     used = Books(held)
     taken += [_kept(each) for each in settle(quota, held, starts) if _holds_up(each)]
     found: list[JobPlace] = []
-    for priority in _FIRST_TO_LAST:
+    for priority in Priority:
         same = [each.wait for each in jobs if each.priority is priority]
         for standing in settle(quota, tuple(taken), same, counts="jobs"):
             # What is kept for others is not used: the person is told of what runs.

@@ -7,6 +7,7 @@ from pydantic import BaseModel, ConfigDict, Field, JsonValue, model_validator
 
 from .errors import InvalidInput, shorten
 from .job import Priority
+from .job_files import RESULT_FILE
 from .names import JobId, check_id, check_profile_name, check_server_name
 
 ARGUMENTS_BYTES = 128 * 1024
@@ -16,10 +17,6 @@ NAME_BYTES = 255
 DAY_S = 24 * 3600
 OWN_FOLDER = ".hubernate"
 """In the job's folder: what the platform puts there beside the person's files."""
-CALL_FILE = "function.call"
-"""Among a function's files: a line of JSON, then the function and its arguments by cloudpickle."""
-RESULT_FILE = "function.result"
-"""What a function left: a line of JSON, then what it returned by cloudpickle. Unpickled by its person only."""
 
 
 def check_job_path(path: str, field: str) -> str:
@@ -103,8 +100,9 @@ class NotebookJob(_Kind):
 
 
 class FunctionJob(_Kind):
-    """A Python function: `CALL_FILE` among the job's files is what is called, `RESULT_FILE` is what came of it. The SDK
-    makes the one and reads the other; the platform looks into neither."""
+    """A Python function: `job_files.CALL_FILE` among the job's files is what is called, `RESULT_FILE` is what came of
+    it. The SDK makes the one and reads the other; the platform looks into neither.
+    """
 
     kind: Literal["function"]
     function: str = Field(min_length=1, max_length=200, description="its name, for people")

@@ -24,6 +24,7 @@ PlaceId = NewType("PlaceId", str)
 JobId = NewType("JobId", str)
 ScheduleId = NewType("ScheduleId", str)
 
+_ALPHABET = "abcdefghijklmnopqrstuvwxyz0123456789"
 LABEL_PREFIX = "io.hubernate"
 INSTANCE_LABEL = f"{LABEL_PREFIX}.instance"
 ROLE_LABEL = f"{LABEL_PREFIX}.role"
@@ -65,8 +66,17 @@ _RESERVED_NAMESPACE_PREFIXES = ("kube-", "openshift-")
 
 def new_id() -> str:
     """Ten characters, a letter first: about 50 bits of randomness, valid in every name we build."""
-    alphabet = "abcdefghijklmnopqrstuvwxyz0123456789"
-    return secrets.choice(alphabet[:26]) + "".join(secrets.choice(alphabet) for _ in range(9))
+    return id_of(secrets.randbelow(2**128))
+
+
+def id_of(number: int) -> str:
+    """The id that a random `number` of 128 bits stands for: of the same one always the same."""
+    number, first = divmod(number, 26)
+    found = _ALPHABET[first]
+    for _ in range(9):
+        number, following = divmod(number, len(_ALPHABET))
+        found += _ALPHABET[following]
+    return found
 
 
 def check_id(value: str, field: str) -> str:

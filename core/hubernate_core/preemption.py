@@ -10,7 +10,7 @@ from .quota import Amounts, Books, Holding, Quota
 
 PREEMPTED_MAX = 3
 """How often one job makes room; then it stays, so that it comes to its end."""
-RANK = {Priority.LOW: 0, Priority.NORMAL: 1, Priority.HIGH: 2}
+RANK = {each: rank for rank, each in enumerate(reversed(Priority))}
 
 
 @dataclass(frozen=True)

@@ -9,9 +9,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from enum import StrEnum
 
-from .names import JobId, ScheduleId
-
-_LETTERS = "abcdefghijklmnopqrstuvwxyz0123456789"
+from .names import JobId, ScheduleId, id_of
 
 
 class Overlap(StrEnum):
@@ -76,10 +74,4 @@ def decide(look: Look, now: datetime, late: timedelta) -> Verdict:
 def run_id(schedule: ScheduleId, planned: datetime) -> JobId:
     """The id of the job that runs for this time: the same whoever asks, so that it never runs twice."""
     told = f"{schedule} {planned.astimezone(UTC).isoformat()}".encode()
-    number = int.from_bytes(hashlib.sha256(told).digest()[:16])
-    number, first = divmod(number, 26)
-    found = _LETTERS[first]
-    for _ in range(9):
-        number, next_one = divmod(number, 36)
-        found += _LETTERS[next_one]
-    return JobId(found)
+    return JobId(id_of(int.from_bytes(hashlib.sha256(told).digest()[:16])))

@@ -8,14 +8,16 @@ hubernate.submit(train, 0.1, epochs=3).result()
 
 import sys
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from functools import partial
 from html import escape
 from pathlib import Path
 from time import monotonic
 from types import MappingProxyType, SimpleNamespace
-from typing import IO, Any
+from typing import IO, Any, TypeVar
 
 from hubernate_core.errors import InvalidInput, NotFound, Unavailable
 from hubernate_core.job import JobState
+from hubernate_core.job_files import CALL_FILE, RESULT_FILE
 from hubernate_core.names import new_id
 
 from . import function
@@ -24,12 +26,10 @@ from .job_output import JobOutput, MetricPoint, metric_point
 from .link import Link, find_place
 from .snapshot import choose, pack
 
-CALL_FILE, RESULT_FILE = "function.call", "function.result"
-"""As `hubernate_core.job_request` has them, which needs pydantic."""
-
 MIME_TYPE = "application/vnd.hubernate.job+json"
 """What our JupyterLab extension shows live."""
 _LOOK_S = 20.0
+T = TypeVar("T")
 
 
 def submit(
@@ -115,14 +115,19 @@ def submit_each(
     with content:
         for work, name in works:
             body = {"id": new_id(), "work": work, "files": digest, "name": name, **asked, "after": ids}
-            try:
-                yield _post(link, body)
-            except NotFound as problem:
-                if digest[:12] not in problem.message:
-                    raise
-                content.seek(0)
-                link.send(f"/files/{digest}", content)
-                yield _post(link, body)
+            yield with_files(link, content, digest, partial(_post, link, body))
+
+
+def with_files(jobs: Link, content: IO[bytes], digest: str, ask: Callable[[], T]) -> T:
+    """What `ask` gives, which names files by their `digest`: they are sent where the platform does not have them."""
+    try:
+        return ask()
+    except NotFound as problem:
+        if digest[:12] not in problem.message:
+            raise
+    content.seek(0)
+    jobs.send(f"/files/{digest}", content)
+    return ask()
 
 
 def _read(answer: dict[str, Any]) -> SimpleNamespace:

@@ -13,10 +13,11 @@ from time import monotonic
 from typing import Any
 
 from hubernate_core.errors import Conflict, HubernateError, InvalidInput, Unavailable
+from hubernate_core.job_files import CALL_FILE
 from hubernate_core.names import new_id
 
 from . import function, space
-from .job import CALL_FILE, Job, page_of, submit_each
+from .job import Job, page_of, submit_each
 from .link import Link, find_place
 
 _MOST = 1000

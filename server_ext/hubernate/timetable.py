@@ -10,10 +10,9 @@ from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
-from hubernate_core.errors import NotFound
 from hubernate_core.names import new_id
 
-from .job import work_of
+from .job import with_files, work_of
 from .link import Link, find_place
 from .snapshot import choose, pack
 
@@ -73,13 +72,8 @@ def schedule_by(
     content, digest = pack(folder, choose(folder, main, files))
     with content:
         asked = {"id": key, "work": work, "files": digest, "env": "current" if env == "newest" else env, **job}
-        try:
-            return _post(link, {"id": key, "job": asked, **timing})
-        except NotFound as problem:
-            if digest[:12] not in problem.message:
-                raise
-        jobs.send(f"/files/{digest}", content)
-    return _post(link, {"id": key, "job": asked, **timing})
+        body = {"id": key, "job": asked, **timing}
+        return with_files(jobs, content, digest, lambda: _post(link, body))
 
 
 def _post(link: Link, body: dict[str, Any]) -> "Schedule":

@@ -4,17 +4,9 @@ from collections.abc import Iterator
 
 import pytest
 
-from support import platform_invariants
+from support import impatient, platform_invariants
 from support.installation import Installation, installed
 
-_SERVICE = """\
-c.HubernateService.reconcile_every_s = 1
-c.HubernateService.cull_every_s = 1
-c.HubernateService.hub_every_s = 2
-c.HubernateService.hub_grace_s = 10
-c.HubernateService.agent_silent_after_s = 25
-c.HubernateService.retry_after_s = 5
-"""
 _HUB = "c.Gate.activity_interval_s = 1\n"
 
 
@@ -23,9 +15,7 @@ def platform(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Installation]
     folder = tmp_path_factory.mktemp("platform")
     data = tmp_path_factory.mktemp("data")
     folders = f"c.DataGateway.folders = {{'data': {str(data)!r}}}\n"
-    (folder / "service.py").write_text(
-        _SERVICE + folders
-    )  # the same loops, only impatient: what takes minutes takes seconds
+    (folder / "service.py").write_text(impatient.SERVICE + folders)
     (folder / "hub.py").write_text(_HUB)
     with installed(folder) as running:
         yield running

@@ -4,6 +4,7 @@ import asyncio
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from shutil import rmtree
 from types import SimpleNamespace
 from typing import Any
 
@@ -18,6 +19,7 @@ from hubernate_core.profile import Profile
 from hubernate_hub.jobs import engine, keeping
 from hubernate_hub.jobs.attempt import Attempt
 from hubernate_hub.jobs.engine import State
+from hubernate_hub.jobs.outputs import Kept
 from hubernate_hub.store.jobs import JobRow
 
 NOW = datetime(2026, 11, 25, 12, tzinfo=UTC)
@@ -81,3 +83,20 @@ def test_outputs_of_the_attempt_before_stay_until_newer_ones_are_kept(
     assert (tmp_path / "outputs-2" / "seen").read_text() == "1\n", "what a third attempt goes on with"
     assert [each.path for each in kept.outputs] == ["seen"]
     assert "nearly full" in kept.left_out[0]
+
+
+def test_of_a_copy_that_broke_off_nothing_is_told_as_kept(tmp_path: Path) -> None:
+    """Half of a file, of an attempt that went on with nothing."""
+    made = attempt(tmp_path)
+    rmtree(tmp_path / "outputs-1")
+    (tmp_path / "outputs-2").mkdir()
+    (tmp_path / "outputs-2" / "half").write_text("1")
+    assert keeping.former(made._parts, made._row, "the engine is away") == Kept([], ["the engine is away"])
+
+
+def test_former_outputs_are_taken_over_as_often_as_it_takes(tmp_path: Path) -> None:
+    """The service is killed before it wrote down that they are there."""
+    made = attempt(tmp_path)
+    both = [keeping.former(made._parts, made._row, "no room") for _ in range(2)]
+    assert both[0] == both[1] == Kept([Output(path="seen", size=2)], ["no room"])
+    assert (tmp_path / "outputs-2" / "seen").read_text() == "1\n"

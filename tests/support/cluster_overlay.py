@@ -18,16 +18,12 @@ from hubernate_machine import mirrors, proxy
 from hubernate_machine.images.build import ensure_images
 from hubernate_machine.images.catalogue import push_to
 from hubernate_machine.kubernetes.overlay import PLATFORM, Overlay
+from support import impatient
 from support.cluster import REGISTRY
 from support.installation import ROOT
 
-_SERVICE = """\
-c.HubernateService.reconcile_every_s = 1
-c.HubernateService.cull_every_s = 1
-c.HubernateService.hub_every_s = 2
-c.HubernateService.hub_grace_s = 10
-c.HubernateService.agent_silent_after_s = 25
-c.HubernateService.retry_after_s = 5
+_SERVICE = f"""\
+{impatient.SERVICE}
 c.KubernetesBackend.not_ready_after_s = 10
 c.KubernetesBackend.tenants_every_s = 10
 """

@@ -10,9 +10,10 @@ from fastapi.routing import APIRoute
 from pydantic import BaseModel, ConfigDict, Field
 
 from hubernate_core.errors import Conflict, NotAllowed, NotFound
+from hubernate_core.job_files import RESULT_FILE
 from hubernate_core.job_form import JobKind
 from hubernate_core.job_metrics import Metrics
-from hubernate_core.job_request import RESULT_FILE, JobRequest
+from hubernate_core.job_request import JobRequest
 from hubernate_core.job_view import Job, JobInLine
 from hubernate_core.names import JobId
 

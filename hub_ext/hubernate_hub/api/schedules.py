@@ -119,7 +119,7 @@ def page(work: Work, who: Submitter, *, everyone: bool, limit: int, offset: int)
     """A page of a tenant's schedules, of one person or of all."""
     name = None if everyone else who.hub_name
     rows, total = schedules.page(work.tx, who.tenant_id, hub_name=name, limit=limit, offset=offset)
-    return Schedules(items=[use_cases.show(work, row) for row in rows], total=total)
+    return Schedules(items=use_cases.show_each(work, rows), total=total)
 
 
 relay = _make("/api/v1/relay/schedules", notebook, {})

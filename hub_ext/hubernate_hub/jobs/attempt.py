@@ -26,8 +26,8 @@ from ..store.jobs import JobRow
 from .engine import State
 from .files import pack, pack_outputs
 from .keeping import before_of, former, keep
-from .logs import LogWriter, RawLog, drop, size_of
-from .measures import Measures, make_raw
+from .logs import LogWriter, RawLog, drop, make_raw, size_of
+from .measures import Measures
 from .outputs import Kept
 from .parts import JobParts
 
@@ -85,7 +85,8 @@ class Attempt:
         else:
             if state.ended or stopping:
                 event, reason = self._judge(state, stopped_by_us=stopping)
-                kept = former(self._parts, self._row, f"nothing of the outputs could be kept: {shorten(problem, 300)}")
+                why = f"nothing of the outputs could be kept: {shorten(problem, 300)}"
+                kept = await asyncio.to_thread(former, self._parts, self._row, why)
                 await self._end(event, reason, state.exit_code, kept)
 
     async def _run(self) -> None:

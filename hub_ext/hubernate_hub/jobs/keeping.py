@@ -1,5 +1,8 @@
 """The outputs of an attempt that ended: kept from its container, or those that it went on with where it left none."""
 
+import asyncio
+import os
+import shutil
 from pathlib import Path
 
 from ..store.jobs import JobRow
@@ -21,7 +24,8 @@ async def keep(parts: JobParts, row: JobRow, container: str) -> Kept:
     if not paths:
         return Kept()
     if disk_is_full(parts.folder):
-        return former(parts, row, "none of the outputs was kept: the platform's disk is nearly full. Ask an admin")
+        why = "none of the outputs was kept: the platform's disk is nearly full. Ask an admin"
+        return await asyncio.to_thread(former, parts, row, why)
     drop(target)
     kept = await parts.engine.copy(
         "keep the job's outputs", lambda client: collect(client, container, paths, target, most)
@@ -31,9 +35,12 @@ async def keep(parts: JobParts, row: JobRow, container: str) -> Kept:
 
 
 def former(parts: JobParts, row: JobRow, why: str) -> Kept:
-    """What was put back from the attempt before, for the next one to go on with."""
+    """What was put back from the attempt before, for the next one to go on with. By links, which need no room; what it
+    was put back from stays, so that this may be cut off and done again.
+    """
     target, before = parts.outputs_of(row.id, row.course.attempt), before_of(parts, row)
-    if before.is_dir():
-        drop(target)
-        before.rename(target)
+    drop(target)  # maybe half a copy
+    if not before.is_dir():
+        return Kept(left_out=[why])
+    shutil.copytree(before, target, copy_function=os.link)
     return Kept(kept_in(target), [why])

@@ -86,11 +86,9 @@ class RawLog:
         self._seen = b""
 
     def make(self) -> None:
-        """An empty one, for the container's user to write: nobody else gets into the folder that it is in."""
-        self._path.parent.mkdir(parents=True, exist_ok=True)
+        """An empty one, for the container's user to write."""
         self.remove()
-        self._path.touch(0o666)
-        self._path.chmod(0o666)
+        make_raw(self._path)
 
     def remove(self) -> None:
         """Delete it. A container that still has it open goes on writing into nothing."""
@@ -136,6 +134,14 @@ class RawLog:
         new = self._base_file.with_suffix(".new")
         new.write_text(str(base))
         new.replace(self._base_file)
+
+
+def make_raw(path: Path) -> None:
+    """An empty file for a container's user to write: nobody else gets into the folder that it is in."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.unlink(missing_ok=True)
+    path.touch(0o666)
+    path.chmod(0o666)
 
 
 def give_back(file: int, length: int) -> None:

@@ -64,13 +64,6 @@ class Measures:
         new.replace(self._file)
 
 
-def make_raw(raw: Path) -> None:
-    """An empty file for the container's user to write: nobody else gets into the folder that it is in."""
-    raw.unlink(missing_ok=True)
-    raw.touch(0o666)
-    raw.chmod(0o666)
-
-
 def read(kept: Path) -> Metrics:
     """What is kept of an attempt; nothing where nothing is."""
     return _read(kept).metrics

@@ -46,8 +46,9 @@ class JobRounds:
         parts.places = looked.places
         context.bell.ring(*(f"job:{job}" for job in moved))
         for job, why in looked.broken.items():
-            await context.write(job_course.refuse, job, why)
-            context.bell.ring(f"job:{job}", "jobs")  # others may have waited for it in turn
+            with apart(context.metrics, "jobs", "job after another not ended", job=job):
+                await context.write(job_course.refuse, job, why)
+                context.bell.ring(f"job:{job}", "jobs")  # others may have waited for it in turn
         for job, needy in looked.make_room.items():
             with apart(context.metrics, "jobs", "job did not make room", job=job):
                 if await context.write(job_course.make_room, job, needy):

@@ -1,6 +1,7 @@
 """Jobs: asked for, looked at, ended. What runs them is `reconcile.jobs`."""
 
 from dataclasses import dataclass, replace
+from typing import Protocol
 
 from hubernate_core.checkpoint import Checkpoint
 from hubernate_core.errors import Conflict, InvalidInput, NotAllowed, NotFound
@@ -8,8 +9,8 @@ from hubernate_core.job import Course, Event
 from hubernate_core.job_chain import broken_by
 from hubernate_core.job_request import JobRequest
 from hubernate_core.job_view import Job
-from hubernate_core.names import CheckpointId, JobId, ServerId, TenantId, is_id
-from hubernate_core.operation import Kind, Outcome, Trigger
+from hubernate_core.names import CheckpointId, JobId, TenantId, is_id
+from hubernate_core.operation import Kind, Trigger
 from hubernate_core.profile import Profile
 from hubernate_core.quota import decide
 from hubernate_core.server import ServerState
@@ -18,15 +19,27 @@ from hubernate_core.tenant import Tenant
 from ..actor import Actor
 from ..context import Work
 from ..jobs.parts import JobParts
-from ..store import checkpoints, jobs, operations, servers, tenants
+from ..store import checkpoints, jobs, servers, tenants
 from ..store.jobs import JobRow
 from ..store.servers import ServerRow
-from . import ledger, team_images
+from . import awaited_save, ledger, team_images
 from .deeds import Deed, note
 from .job_checks import check_quota, check_waiting, wanted
 from .job_costs import Bills
 from .job_course import store
 from .opening import Wish, open_operation
+
+
+class Owned(Protocol):
+    """What a person has in a tenant."""
+
+    @property
+    def tenant_id(self) -> TenantId:
+        """The tenant's id."""
+
+    @property
+    def hub_name(self) -> str:
+        """The person's name at the hub."""
 
 
 @dataclass(frozen=True)
@@ -39,6 +52,10 @@ class Submitter:
     actor: Actor
     governs: bool = False
     server: ServerRow | None = None
+
+    def sees(self, row: Owned) -> bool:
+        """Whether it is theirs, or of the tenant that they govern."""
+        return row.tenant_id == self.tenant_id and (self.governs or row.hub_name == self.hub_name)
 
 
 def submit(work: Work, parts: JobParts, who: Submitter, request: JobRequest) -> JobRow:
@@ -165,30 +182,17 @@ def take_environment(work: Work, job: JobId) -> tuple[str, ...]:
     row = jobs.lock(work.tx, job)
     if row is None or row.course.state.over or row.image or row.operation_id is None:
         return ()
-    found = operations.get(work.tx, row.operation_id)
-    if found is not None and not found.operation.finished:
+    save = awaited_save.look(work, row.operation_id, row.created_at, row.user)
+    if save is None:
         return ()
-    saved = None
-    if found is not None and found.operation.outcome is not Outcome.FAILED and found.operation.checkpoint_id:
-        saved = checkpoints.get(work.tx, found.operation.checkpoint_id)
-    if found is None or saved is None:
-        reason = "" if found is None else found.operation.reason
-        why = f"the notebook's environment could not be saved: {reason or 'its save is gone'}"
-        store(work, row, Event.REFUSED, why)
-    elif found.operation.requested_at < row.created_at and still_runs(work, found.operation.server_id):
-        # It may have looked before the job was submitted; one that stopped the notebook has not.
-        again = open_operation(work, found.operation.server_id, Wish(Kind.SAVE, Trigger.JOB, by=row.user)).operation
-        jobs.save(work.tx, replace(row, operation_id=again.id))
-        return f"job:{job}", f"node:{again.node}"
+    if save.again is not None:
+        jobs.save(work.tx, replace(row, operation_id=save.again.id))
+        return f"job:{job}", f"node:{save.again.node}"
+    if save.checkpoint is None:
+        store(work, row, Event.REFUSED, f"the notebook's environment could not be saved: {save.problem}")
     else:
-        jobs.save(work.tx, with_checkpoint(work, row, saved))
+        jobs.save(work.tx, with_checkpoint(work, row, save.checkpoint))
     return (f"job:{job}",)
-
-
-def still_runs(work: Work, server: ServerId) -> bool:
-    """Whether a notebook runs, so that it could be saved again."""
-    row = servers.get(work.tx, server)
-    return row is not None and row.state is ServerState.RUNNING
 
 
 def admit(work: Work, job: JobId) -> JobRow | None:
@@ -232,7 +236,7 @@ def find(work: Work, who: Submitter, job: str) -> JobRow:
         NotFound: the same for a foreign one as for one that does not exist.
     """
     row = jobs.get(work.tx, JobId(job)) if is_id(job) else None
-    if row is None or row.tenant_id != who.tenant_id or not (who.governs or row.hub_name == who.hub_name):
+    if row is None or not who.sees(row):
         raise NotFound("you have no such job in this team")
     return row
 

@@ -1,12 +1,13 @@
 """Schedules: made, looked at, paused, taken away; what becomes of their times `hubernate_core.schedule` decides."""
 
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from datetime import datetime
 from typing import Any
 
 from hubernate_core.errors import Conflict, NotAllowed, NotFound
+from hubernate_core.job import JobState
 from hubernate_core.names import JobId, ScheduleId, is_id
-from hubernate_core.operation import Kind, Outcome, Trigger
 from hubernate_core.schedule_request import Schedule, ScheduleRequest
 
 from ..actor import Actor
@@ -14,12 +15,12 @@ from ..context import Work
 from ..jobs import cron
 from ..jobs.parts import JobParts
 from ..signing import Signer
-from ..store import checkpoints, jobs, operations, schedules, tenants
+from ..store import jobs, schedules, tenants
 from ..store.schedules import ScheduleRow
+from . import awaited_save
 from . import jobs as job_cases
 from .deeds import Deed, note
 from .jobs import Submitter
-from .opening import Wish, open_operation
 from .schedule_times import lacks_environment, named
 
 _SHOWN = 3
@@ -73,7 +74,7 @@ def find(work: Work, who: Submitter, schedule: str) -> ScheduleRow:
         NotFound: the same for a foreign one as for one that does not exist.
     """
     row = schedules.get(work.tx, ScheduleId(schedule)) if is_id(schedule) else None
-    if row is None or row.tenant_id != who.tenant_id or not (who.governs or row.hub_name == who.hub_name):
+    if row is None or not who.sees(row):
         raise NotFound("you have no such schedule in this team")
     return row
 
@@ -128,32 +129,37 @@ def take_environment(work: Work, schedule: ScheduleId) -> tuple[str, ...]:
     row = schedules.lock(work.tx, schedule)
     if row is None or row.operation_id is None:
         return ()
-    found = operations.get(work.tx, row.operation_id)
-    if found is not None and not found.operation.finished:
+    save = awaited_save.look(work, row.operation_id, row.created_at, row.user)
+    if save is None:
         return ()
-    good = found is not None and found.operation.outcome is not Outcome.FAILED and found.operation.checkpoint_id
-    saved = checkpoints.get(work.tx, found.operation.checkpoint_id) if found is not None and good else None  # type: ignore[arg-type]
-    if found is None or saved is None:
-        reason = "its save is gone" if found is None else found.operation.reason
-        problem = f"The notebook's environment could not be saved: {reason}. Delete this schedule and make it again."
-        off = {} if row.request.follow else {"enabled": False, "problem": problem}
-        schedules.save(work.tx, replace(row, operation_id=None, **off))  # type: ignore[arg-type]
-    elif found.operation.requested_at < row.created_at and job_cases.still_runs(work, found.operation.server_id):
-        # It may have looked before the schedule was made; one that stopped the notebook has not.
-        again = open_operation(work, found.operation.server_id, Wish(Kind.SAVE, Trigger.JOB, by=row.user)).operation
-        schedules.save(work.tx, replace(row, operation_id=again.id))
-        return (f"node:{again.node}",)
-    else:
-        checkpoint = None if row.request.follow else saved.id
-        schedules.save(work.tx, replace(row, operation_id=None, checkpoint_id=checkpoint))
+    if save.again is not None:
+        schedules.save(work.tx, replace(row, operation_id=save.again.id))
+        return (f"node:{save.again.node}",)
+    made = replace(row, operation_id=None)
+    if save.checkpoint is not None and not row.request.follow:
+        made = replace(made, checkpoint_id=save.checkpoint.id)
+    elif save.checkpoint is None and not row.request.follow:
+        problem = f"The notebook's environment could not be saved: {save.problem}."
+        made = replace(made, enabled=False, problem=f"{problem} Delete this schedule and make it again.")
+    schedules.save(work.tx, made)
     return ()
 
 
 def show(work: Work, row: ScheduleRow) -> Schedule:
     """A schedule for people."""
+    return show_each(work, [row])[0]
+
+
+def show_each(work: Work, rows: Sequence[ScheduleRow]) -> list[Schedule]:
+    """Schedules for people, in two queries however many they are."""
+    known = tenants.with_ids(work.tx, {each.tenant_id for each in rows})
+    states = jobs.states(work.tx, [each.job_id for each in rows if each.job_id is not None])
+    return [_shown(each, known[each.tenant_id].name, states) for each in rows]
+
+
+def _shown(row: ScheduleRow, tenant: str, states: Mapping[JobId, JobState]) -> Schedule:
     request = row.request
-    tenant = tenants.with_ids(work.tx, [row.tenant_id])[row.tenant_id]
-    job = None if row.job_id is None else jobs.get(work.tx, row.job_id)
+    state = None if row.job_id is None else states.get(row.job_id)
     times = [row.planned_at, *cron.following(request.cron, request.zone, row.planned_at, _SHOWN - 1)]
     problem = row.problem
     if row.operation_id is not None:
@@ -161,22 +167,22 @@ def show(work: Work, row: ScheduleRow) -> Schedule:
     if row.untold:
         problem = f"{problem} Not everybody could be told: {row.untold}".strip()
 
-    def shown(moment: datetime | None) -> datetime | None:
+    def in_zone(moment: datetime | None) -> datetime | None:
         return None if moment is None else cron.in_zone(moment, request.zone)
 
     return Schedule(
         id=row.id,
         label=row.label,
         user=row.user,
-        tenant=tenant.name,
+        tenant=tenant,
         enabled=row.enabled,
         next=tuple(cron.in_zone(each, request.zone) for each in times) if row.enabled else (),
-        waiting=shown(row.held_at),
+        waiting=in_zone(row.held_at),
         problem=problem,
         checkpoint_id=row.checkpoint_id,
-        job_id=None if job is None else job.id,
-        job_state=None if job is None else job.course.state,
-        ran_for=shown(row.ran_for),
+        job_id=None if state is None else row.job_id,
+        job_state=state,
+        ran_for=in_zone(row.ran_for),
         request=request,
         created_at=row.created_at,
     )

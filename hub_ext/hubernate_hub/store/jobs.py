@@ -1,6 +1,6 @@
 """Job rows."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field, fields
 from datetime import datetime
 from typing import Any
@@ -144,6 +144,12 @@ def at_work(tx: Tx, tenant: TenantId) -> list[AtWork]:
         AtWork(job, user, hub_name, JobState(state), Priority(priority), profile, created_at, started_at)
         for job, user, hub_name, state, priority, profile, created_at, started_at in rows
     ]
+
+
+def states(tx: Tx, which: Sequence[JobId]) -> dict[JobId, JobState]:
+    """The states of `which`, at most a page of them; of those that are forgotten nothing."""
+    query = select(jobs.c.id, jobs.c.state).where(jobs.c.id.in_(which))
+    return {job: JobState(state) for job, state in tx.execute(query)}
 
 
 def running_in_each(tx: Tx) -> dict[str, int]:

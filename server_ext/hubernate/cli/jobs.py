@@ -46,7 +46,7 @@ def submit(  # noqa: PLR0913  each is an option of the command
     asked: dict[str, Any] = {"env": env, "profile": profile, "outputs": output or [], "priority": priority}
     asked["after"] = after or []
     work = work_of(what, *told(what, args or []))
-    job = submit_by(_link(team, context), work, file or None, **asked, retries=retries, timeout_s=timeout_s)
+    job = submit_by(link_of(team, context), work, file or None, **asked, retries=retries, timeout_s=timeout_s)
     typer.echo(job.id)
     if follow:
         job.logs(follow=True)
@@ -62,14 +62,14 @@ def list_jobs(
     output: Output = Form.TABLE,
 ) -> None:
     """List your newest jobs. Example: hubernate jobs list physics"""
-    found = _link(team, context).get("", everyone="true" if everyone else None, group=group or None)["items"]
+    found = link_of(team, context).get("", everyone="true" if everyone else None, group=group or None)["items"]
     show(found, output, _COLUMNS)
 
 
 @app.command("show")
 def show_job(team: Team, job: Id, context: Context = "", output: Output = Form.YAML) -> None:
     """Show all of a job. Example: hubernate jobs show physics k3x9q0v2mz"""
-    found = _link(team, context).get(f"/{segment(job)}")
+    found = link_of(team, context).get(f"/{segment(job)}")
     show([found] if output is Form.TABLE else found, output, _COLUMNS)
 
 
@@ -100,7 +100,7 @@ def rerun(team: Team, job: Id, context: Context = "") -> None:
 @app.command()
 def metrics(team: Team, job: Id, context: Context = "", output: Output = Form.TABLE) -> None:
     """Show what a job measured of itself. Example: hubernate jobs metrics physics k3x9q0v2mz"""
-    found = _link(team, context).get(f"/{segment(job)}/metrics")
+    found = link_of(team, context).get(f"/{segment(job)}/metrics")
     if found["left_out"]:
         sys.stderr.write(f"not all was kept: {found['left_out']}\n")
     if output is Form.TABLE:
@@ -141,18 +141,19 @@ def _number(value: float | None) -> str:
     return "not a number" if value is None else f"{value:.6g}"
 
 
-def _link(team: str, context: str) -> "Link":
+def link_of(team: str, context: str, what: str = "jobs") -> "Link":
+    """To a team's jobs, or to its ``schedules``."""
     from ..link import Link, Place
 
     target = read_contexts().target(context)
     url = f"{target.url.rstrip('/')}/services/hubernate"
-    return Link(Place(url, f"/api/v1/tenants/{segment(team)}/jobs", target.token))
+    return Link(Place(url, f"/api/v1/tenants/{segment(team)}/{what}", target.token))
 
 
 def _find(team: str, job: str, context: str) -> "Job":
     from ..job import Job
 
-    return Job.find(_link(team, context), segment(job))
+    return Job.find(link_of(team, context), segment(job))
 
 
 def told(what: str, args: list[str]) -> tuple[list[str], dict[str, str]]:

@@ -4,14 +4,12 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from .contexts import read_contexts
-from .jobs import told
+from .jobs import link_of, told
 from .output import Context, Form, Output, show
 from .platform_api import segment
 from .teams import Team
 
 if TYPE_CHECKING:
-    from ..link import Link
     from ..timetable import Schedule
 
 app = typer.Typer()
@@ -51,7 +49,7 @@ def schedule(  # noqa: PLR0913  each is an option of the command
     timing: dict[str, Any] = {"cron": cron, "zone": zone, "overlap": overlap, "missed": missed, "env": env}
     timing["notify"] = {"webhook": webhook, "mail": mail or []}
     job: dict[str, Any] = {"profile": profile, "outputs": output or [], "priority": priority}
-    links = _link(team, context), _link(team, context, "jobs")
+    links = link_of(team, context, "schedules"), link_of(team, context)
     work = work_of(what, *told(what, args or []))
     made = schedule_by(*links, work, file or None, timing, **job, retries=retries, timeout_s=timeout_s)
     typer.echo(made.id)
@@ -65,7 +63,7 @@ def schedules(
     output: Output = Form.TABLE,
 ) -> None:
     """List your schedules with their next times. Example: hubernate jobs schedules physics"""
-    found = _link(team, context).get("", everyone="true" if everyone else None)["items"]
+    found = link_of(team, context, "schedules").get("", everyone="true" if everyone else None)["items"]
     if output is Form.TABLE:
         found = [each | {"first": each["next"][0] if each["next"] else "paused"} for each in found]
     show(found, output, _COLUMNS)
@@ -92,15 +90,7 @@ def unschedule(team: Team, schedule: Id, context: Context = "") -> None:
     typer.echo(f"{schedule} is deleted.")
 
 
-def _link(team: str, context: str, what: str = "schedules") -> "Link":
-    from ..link import Link, Place
-
-    target = read_contexts().target(context)
-    url = f"{target.url.rstrip('/')}/services/hubernate"
-    return Link(Place(url, f"/api/v1/tenants/{segment(team)}/{what}", target.token))
-
-
 def _find(team: str, schedule: str, context: str) -> "Schedule":
     from ..timetable import Schedule
 
-    return Schedule.find(_link(team, context), segment(schedule))
+    return Schedule.find(link_of(team, context, "schedules"), segment(schedule))
