@@ -13,7 +13,8 @@ from hypothesis import strategies as st
 
 from hubernate_core.job_metrics import NAMES_MAX, POINTS_MAX, Metrics, Series, take
 from hubernate_hub.jobs import measures
-from hubernate_hub.jobs.measures import RAW_MAX, Measures, make_raw
+from hubernate_hub.jobs.logs import make_raw
+from hubernate_hub.jobs.measures import RAW_MAX, Measures
 from hubernate_hub.ui.curves import curve
 
 NOW = datetime(2026, 11, 25, 12, tzinfo=UTC)
